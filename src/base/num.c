@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/num.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static int parse_base(const char *s, unsigned base, uint64_t max, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	if (!*s)
+		return -EINVAL;
+	for (const char *p = s; *p; p++) {
+		unsigned digit = (unsigned)(*p - '0');
+		if (*p < '0' || digit >= base)
+			return -EINVAL;
+	}
+	for (; *s; s++) {
+		unsigned digit = (unsigned)(*s - '0');
+		if (v > (UINT64_MAX - digit) / base)
+			return -ERANGE;
+		v = v * base + digit;
+		if (v > max)
+			return -ERANGE;
+	}
+	*ret = v;
+	return 0;
+}
+
+int num_parse_u64(const char *s, uint64_t max, uint64_t *ret)
+{
+	return parse_base(s, 10, max, ret);
+}
+
+int num_parse_i64(const char *s, int64_t min, int64_t max, int64_t *ret)
+{
+	uint64_t v;
+	int r = parse_base(*s == '-' ? s + 1 : s, 10, *s == '-' ? (uint64_t)INT64_MAX + 1 : INT64_MAX, &v);
+
+	if (r < 0)
+		return r;
+	int64_t x = *s == '-' ? (int64_t)(0 - v) : (int64_t)v;
+	if (x < min || x > max)
+		return -ERANGE;
+	*ret = x;
+	return 0;
+}
+
+int num_parse_octal(const char *s, uint32_t max, uint32_t *ret)
+{
+	uint64_t v;
+	int r = parse_base(s, 8, max, &v);
+
+	if (r == 0)
+		*ret = (uint32_t)v;
+	return r;
+}
+
+unsigned num_print_u64(char *buf, uint64_t v)
+{
+	char tmp[NUM_U64_MAX_CHARS];
+	unsigned n = 0;
+
+	do
+		tmp[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	for (unsigned i = 0; i < n; i++)
+		buf[i] = tmp[n - 1 - i];
+	buf[n] = '\0';
+	return n;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Strict decimal numbers: the whole string, no sign for unsigned, no spaces, no wrap. Async-signal-safe. */
+#ifndef HULL_BASE_NUM_H
+#define HULL_BASE_NUM_H
+
+#include <stdint.h>
+
+/* Parse all of `s` as a decimal number not above `max`. Returns 0, -EINVAL (not a number) or -ERANGE. *ret is untouched on failure. */
+int num_parse_u64(const char *s, uint64_t max, uint64_t *ret);
+int num_parse_i64(const char *s, int64_t min, int64_t max, int64_t *ret);
+/* Parse an octal number (umask, file modes on the command line). */
+int num_parse_octal(const char *s, uint32_t max, uint32_t *ret);
+
+#define NUM_U64_MAX_CHARS 21 /* with the final NUL */
+/* Print `v` in decimal at buf (NUM_U64_MAX_CHARS bytes); returns the length. */
+unsigned num_print_u64(char *buf, uint64_t v);
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Control groups: where the hierarchies are, what the configuration means in files, and the container's own directory
+ * in each of them.
+ *
+ * `res_v1.c` and `res_v2.c` are pure (resources → list of writes); drivers only create, place and remove. On a hybrid
+ * host every controller is used where it is mounted. Kill, freeze and rmdir act only on a cgroup that carries our token
+ * (security rule R17). */
+#ifndef HULL_CGROUP_CGROUP_H
+#define HULL_CGROUP_CGROUP_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "ocispec/arena.h"
+#include "ocispec/runtime.h"
+
+enum cg_mode { CG_MODE_NONE,
+	       CG_MODE_V1,
+	       CG_MODE_HYBRID,
+	       CG_MODE_V2 };
+
+#define CG_HIER_MAX 24
+#define CG_PATH_MAX 3072
+
+/* One mounted hierarchy. */
+struct cg_hier {
+	char dir[64]; /* directory below /sys/fs/cgroup: "memory", "cpu,cpuacct", "unified"; "" for pure v2 */
+	char controllers[160]; /* " cpu cpuacct " with spaces around each; v2: what cgroup.controllers of its root says;
+				  "name=systemd" for named ones */
+	bool v2;
+	char own[256]; /* the caller's own cgroup in it, "/" for the root (from /proc/self/cgroup); cut ones are refused */
+};
+
+struct cg_layout {
+	enum cg_mode mode;
+	unsigned n;
+	struct cg_hier h[CG_HIER_MAX];
+	bool nsdelegate; /* v2: writes of a cgroup namespace above its root are refused by the kernel */
+};
+
+/* Look at /sys/fs/cgroup and /proc/self/cgroup. mountinfo only for `nsdelegate` before Linux 6.11. CG_MODE_NONE
+ * when nothing is mounted. */
+int cg_layout_detect(struct cg_layout *ret, struct err *e);
+/* Index of the hierarchy that has `controller`, or -1. */
+int cg_layout_find(const struct cg_layout *l, const char *controller);
+/* Index of the v2 hierarchy, or -1. */
+int cg_layout_v2(const struct cg_layout *l);
+
+/* The container's path, absolute within each hierarchy, from linux.cgroupsPath (NULL: "/hull/<id>"; relative: below
+ * "/hull/", the same value always means the same place; absolute: as it is). "..", ".", empty components, control
+ * characters and over-long paths are errors that name linux.cgroupsPath. `buf` has CG_PATH_MAX bytes. (config-linux.md,
+ * Cgroups Path) */
+int cg_path_resolve(const char *cgroups_path, const char *id, char *buf, struct err *e);
+
+enum cg_when { CG_EARLY,
+	       CG_LATE };
+
+/* One write. PURE data: printed by explain, compared by golden tests. */
+struct cg_write {
+	int hier; /* index in the layout */
+	const char *file; /* "memory.max" */
+	const char *value;
+	uint8_t when; /* enum cg_when */
+	const char *origin; /* JSON path: "linux.resources.memory.limit" */
+	const char *alt_file; /* where the kernel has no `file` (I/O schedulers differ): this one gets alt_value; NULL:
+				 none */
+	const char *alt_value;
+};
+
+struct cg_writes {
+	struct cg_write *v;
+	size_t n, cap;
+};
+
+/* A normalised device rule list with the default rules that peers add appended, and the program built from it on v2. */
+struct cg_device_rule {
+	bool allow;
+	char type; /* a, b, c */
+	int64_t major, minor; /* -1 any */
+	uint8_t access; /* 1 r, 2 w, 4 m */
+};
+struct cg_devices {
+	struct cg_device_rule *v;
+	size_t n;
+	const char *origin;
+};
+
+/* All that linux.resources means on this layout. Pure: no system call. A property whose controller is nowhere, or that
+ * cannot be expressed, is an error that names property and controller. `r` may be NULL (device defaults still come).
+ * `helpers`: how many more processes than the container's own must fit while it is set up (hooks): decides what is
+ * CG_LATE. */
+int cg_plan(const struct cg_layout *l, const struct oci_resources *r, unsigned helpers, struct oci_arena *a,
+	    struct cg_writes *ret, struct cg_devices *ret_dev, struct err *e);
+
+/* The container's directories. */
+struct cgroup {
+	const struct cg_layout *lay;
+	char path[CG_PATH_MAX];
+	int dfd[CG_HIER_MAX]; /* -1 where there is none */
+	bool made[CG_HIER_MAX]; /* our mkdir made it (else adopted, empty: never killed or removed) */
+};
+
+#define CG_TOKEN_HEX 33 /* 128 bits in hex with the final NUL */
+
+/* What the record keeps of a cgroup: enough to undo without the configuration. */
+struct cg_ref {
+	const char *path;
+	const char *token;
+	uint32_t made; /* bit per hierarchy index of the layout */
+};
+
+/* Make `path` in every hierarchy, the directories above it too, and mark each leaf with `token` as xattr trusted.hull
+ * (user.hull where trusted.* is refused). On v2 the controllers that engines read their figures from (cpu, io, memory,
+ * pids) are enabled along the path where the host lets us; others when cg_apply needs them. A v1 cpuset gets its parent's
+ * cpus and mems. An existing leaf is adopted only when it holds no process and no child and carries nobody's token; it
+ * and a frozen place are errors that name linux.cgroupsPath. On failure whatever was made is removed. Directories above
+ * the leaf that were made are marked too: cg_remove takes them away when they are empty. */
+int cg_create(const struct cg_layout *l, const char *path, const char *token, struct cgroup *ret, struct err *e);
+/* Open what exists of a container's cgroup: how many hierarchies have it. Missing ones have dfd -1. `made` is false
+ * throughout: who made them is on the directories themselves. */
+int cg_open(const struct cg_layout *l, const char *path, struct cgroup *ret, struct err *e);
+void cg_close(struct cgroup *cg);
+/* Perform the writes with `when`, in order; error text "write memory.max = 4096" with the origin as path. */
+int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when when, struct err *e);
+/* Put the device filter in force: v1 devices.deny/allow, v2 BPF attached to the directory (replaced atomically when one
+ * of ours is there). */
+int cg_devices_apply(const struct cgroup *cg, const struct cg_devices *d, struct err *e);
+/* fd for CLONE_INTO_CGROUP (O_PATH directory of the v2 hierarchy), or -1 when there is no v2. Not owned by the caller. */
+int cg_clone_fd(const struct cgroup *cg);
+/* Open the `tasks` files of the v1 hierarchies for writing, O_CLOEXEC, at most `max`. Returns how many; the caller
+ * closes them. The process writes "0" itself. */
+int cg_open_tasks(const struct cgroup *cg, int *fds, unsigned max, struct err *e);
+/* Move `pid` by writing cgroup.procs (tasks on v1): only for a full pids cgroup and for systemd's scopes. */
+int cg_move(const struct cgroup *cg, pid_t pid, struct err *e);
+/* All pids in the cgroup and below, sorted, unique, in the arena. */
+int cg_pids(const struct cgroup *cg, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
+/* Send `sig` to every process in the cgroup and below. SIGKILL uses cgroup.kill where it exists; else pids.max becomes 0
+ * and rounds follow until nobody new appears, with a bound. A frozen v1 cgroup is thawed once SIGKILL is pending; nothing
+ * is ever frozen in order to kill. Refused (-EPERM, *e) when the directory whose processes count (v2, else the v1
+ * freezer) doesn't carry `token`. Nothing there at all is success. */
+int cg_kill(const struct cgroup *cg, const char *token, int sig, struct err *e);
+/* Is any hierarchy's cgroup frozen by the freezer? 1, 0 or -errno. */
+int cg_frozen(const struct cgroup *cg);
+/* Wait until no process is left in it and below, at most `timeout_ms`. 0, or -ETIMEDOUT with *e naming the first pid
+ * left and its wait channel. */
+int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e);
+/* Remove the cgroup with all sub-cgroups, then the directories above it that cg_create made and that are empty now. Only
+ * directories that carry `token` (on file systems without marks: only empty ones); others stay, without an error. Busy
+ * ones are tried again for up to `timeout_ms` in all; one that doesn't go doesn't keep the others, and the error names
+ * the first process in it. "Already gone" is success. */
+int cg_remove(const struct cg_layout *l, const char *path, const char *token, int timeout_ms, struct err *e);
+/* OOM kills counted by the cgroup (memory.events oom_kill, v1 memory.oom_control oom_kill), or -1 when unknown. */
+int64_t cg_oom_kills(const struct cgroup *cg);
+
+#endif

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+cgroup_sources = \
+	src/cgroup/apply.c \
+	src/cgroup/cg_kill.c \
+	src/cgroup/cg_plan.c \
+	src/cgroup/cg_remove.c \
+	src/cgroup/cg_util.c \
+	src/cgroup/cgroup.h \
+	src/cgroup/devices.c \
+	src/cgroup/devices_bpf.c \
+	src/cgroup/driver_fs.c \
+	src/cgroup/enable.c \
+	src/cgroup/freeze.c \
+	src/cgroup/internal.h \
+	src/cgroup/layout.c \
+	src/cgroup/path.c \
+	src/cgroup/res_common.c \
+	src/cgroup/res_v1.c \
+	src/cgroup/res_v2.c

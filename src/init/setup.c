@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From exec to the first step, and the two fixed sequences around the mounts: the mount namespace with the root
+ * in it, and pivot_root. */
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "init/init.h"
+#include "sys/mnt.h"
+
+#define SIGNAL_MAX 64
+
+/* The host's socket is found by the slot, before the plan is checked: until then nobody can be told what is wrong
+ * with it. */
+static void learn_ctl(struct init *in, size_t size)
+{
+	const struct blob *b = in->b;
+
+	if (b->magic == BLOB_MAGIC && b->ctl_slot >= 0 && (uint32_t)b->ctl_slot < b->fds.n && b->fds.off % 8 == 0 &&
+	    b->fds.off < size && b->fds.n <= (size - b->fds.off) / sizeof(int32_t))
+		in->ctl.fd = ((const int32_t *)blob_list(b, b->fds))[b->ctl_slot];
+}
+
+int setup_map(struct init *in, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		init_gone(2);
+	if (st.st_size < (off_t)sizeof(struct blob) || (uintmax_t)st.st_size > BLOB_MAX)
+		init_gone(2);
+	size_t size = (size_t)st.st_size;
+	void *map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (map == MAP_FAILED)
+		init_gone(2);
+	in->b = map;
+	in->fin = &in->b->fin;
+	learn_ctl(in, size);
+	int r = blob_check(in->b, size, &in->err);
+	if (r == 0)
+		in->steps = blob_list(in->b, in->b->steps);
+	return r;
+}
+
+/* A slot is closed after the last step that uses it: what is open longer than needed can be stolen longer. */
+static void note_uses(struct init *in)
+{
+	for (uint32_t i = 0; i < in->b->steps.n; i++) {
+		const struct step *s = &in->steps[i];
+		if (s->who == WHO_HOST)
+			continue;
+		if (s->in >= 0)
+			in->last_use[s->in] = (uint16_t)(i + 1);
+		if (s->out >= 0)
+			in->last_use[s->out] = (uint16_t)(i + 1);
+	}
+	const int16_t kept[] = { in->b->ctl_slot, in->b->start_slot, in->b->pidns_slot, in->b->root_slot };
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (kept[i] >= 0)
+			in->last_use[kept[i]] = 0;
+}
+
+int setup_fds(struct init *in)
+{
+	const struct blob *b = in->b;
+	const int32_t *given = blob_list(b, b->fds);
+	int r;
+
+	in->slots = init_pages(((size_t)b->n_slots + 1) * sizeof(*in->slots));
+	in->last_use = init_pages(((size_t)b->n_slots + 1) * sizeof(*in->last_use));
+	in->mount_ids = init_pages(((size_t)b->steps.n + 1) * sizeof(*in->mount_ids));
+	if (!in->slots || !in->last_use || !in->mount_ids)
+		return err_sys(&in->err, -ENOMEM, "set up the container");
+	for (unsigned i = 0; i < b->n_slots; i++)
+		in->slots[i] = i < b->fds.n ? given[i] : -1;
+	note_uses(in);
+	r = init_close_but(in, in->slots, b->fds.n);
+	if (r == 0)
+		r = sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC);
+	return r < 0 ? err_sys(&in->err, r, "close what was inherited") : 0;
+}
+
+/* The parent may have died before the parent-death signal was set; then its end of the socket is closed. */
+static bool parent_is_there(const struct init *in)
+{
+	char c;
+	ssize_t n = recv(in->ctl.fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+/* Ignored signals and the mask survive execve: nothing of the caller's reaches the container. The raw call,
+ * because libc keeps 32 to 34 for itself and refuses to touch them. */
+static void reset_signals(void)
+{
+	static const unsigned long dfl[8]; /* struct sigaction of the kernel: SIG_DFL, no flags, empty mask */
+	sigset_t none;
+
+	for (int sig = 1; sig <= SIGNAL_MAX; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			syscall(SYS_rt_sigaction, sig, dfl, NULL, SIGNAL_MAX / 8);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int raise_nofile(struct init *in)
+{
+	int r = sys_prlimit(RLIMIT_NOFILE, NULL, &in->nofile);
+	struct sys_rlimit most = { in->nofile.hard, in->nofile.hard };
+
+	return r < 0 || in->nofile.soft == in->nofile.hard ? r : sys_prlimit(RLIMIT_NOFILE, &most, NULL);
+}
+
+static int wait_placed(struct init *in)
+{
+	struct ctl_msg m;
+
+	if (!(in->fin->flags & FIN_PLACED))
+		return 0;
+	int r = ctl_expect(&in->ctl, CTL_PLACED, -1, &m, NULL, &in->err);
+	if (r == -EPIPE)
+		init_gone(1);
+	return r;
+}
+
+int setup_self(struct init *in)
+{
+	int r = setsid();
+
+	if (r < 0 && getpid() != getsid(0))
+		return err_sys(&in->err, -errno, "start a session");
+	r = sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	if (r == 0)
+		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	if (r < 0)
+		return err_sys(&in->err, r, "guard the process that sets up the container");
+	if (!parent_is_there(in))
+		init_gone(1);
+	reset_signals();
+	in->caller_umask = umask(0);
+	r = raise_nofile(in);
+	if (r < 0)
+		return err_sys(&in->err, r, "raise the limit of open files");
+	in->host_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return wait_placed(in);
+}
+
+/* exec: the namespaces are joined, "/" is the container's. */
+static int open_joined_root(struct init *in)
+{
+	in->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return in->root_fd < 0 ? err_sys(&in->err, -errno, "open the container's root") : 0;
+}
+
+/* A text that says more than EINVAL: what is no mount point can't be made private, nor left by pivot_root. */
+static int not_a_mount(struct init *in, int r, const char *what)
+{
+	if (r != -EINVAL)
+		return err_sys(&in->err, r, "%s", what);
+	return err_set(&in->err, ERR_UNSUPPORTED, EINVAL,
+		       "%s: the caller's root is not a mount point (a chroot?): pivot_root(2) needs one", what);
+}
+
+/* The mount namespace. The attach target is reached by fchdir before: the kernel takes the working directory
+ * along into the new namespace, an fd not. */
+static int enter_mount_namespace(struct init *in, const char *rootfs)
+{
+	scoped_fd int dir = open(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (dir < 0)
+		return err_at(&in->err, err_sys(&in->err, -errno, "open the root file system %s", rootfs), "root.path");
+	if (fchdir(dir) < 0)
+		return err_sys(&in->err, -errno, "enter %s", rootfs);
+	r = sys_unshare(CLONE_NEWNS);
+	if (r < 0)
+		return err_sys(&in->err, r, "make a mount namespace");
+	r = sys_mount(NULL, "/", NULL, in->b->root_propagation, NULL);
+	return r < 0 ? not_a_mount(in, r, "detach the new mount namespace from the host's") : 0;
+}
+
+int setup_tree(struct init *in)
+{
+	const char *rootfs = init_str(in, in->b->rootfs);
+	int r;
+
+	if (in->fin->flags & FIN_EXEC)
+		return open_joined_root(in);
+	r = enter_mount_namespace(in, rootfs);
+	if (r < 0)
+		return r;
+	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
+	if (root < 0)
+		return err_sys(&in->err, root, "clone the mounts of %s", rootfs);
+	r = mnt_set(root, true, in->b->root_set, in->b->root_clr, 0);
+	if (r < 0)
+		return err_sys(&in->err, r, "set the attributes of the root");
+	r = sys_move_mount(root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
+	if (r < 0)
+		return err_sys(&in->err, r, "attach the root at %s", rootfs);
+	if (fchdir(root) < 0)
+		return err_sys(&in->err, -errno, "enter the root");
+	in->root_fd = take_fd(&root);
+	in->slots[in->b->root_slot] = in->root_fd;
+	return 0;
+}
+
+int setup_pivot(struct init *in)
+{
+	int r;
+
+	if (in->fin->flags & FIN_EXEC)
+		return 0;
+	if (fchdir(in->root_fd) < 0)
+		return err_sys(&in->err, -errno, "enter the root");
+	r = sys_pivot_root(".", ".");
+	if (r < 0)
+		return not_a_mount(in, r, "change the root to the container's");
+	/* The old root lies over the new one now: "." is the old one until it is gone. */
+	r = sys_umount(".", SYS_UMOUNT_DETACH);
+	if (r < 0)
+		return err_sys(&in->err, r, "drop the old root");
+	return chdir("/") < 0 ? err_sys(&in->err, -errno, "enter the new root") : 0;
+}

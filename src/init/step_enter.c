@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cgroups and namespaces: what S enters before anything is mounted. */
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/fd.h"
+#include "init/init.h"
+
+#ifndef NSFS_MAGIC
+#define NSFS_MAGIC 0x6e736673
+#endif
+
+static const struct {
+	uint32_t flag;
+	const char *file, *word; /* below /proc/self/ns; in config.json */
+} namespaces[] = {
+	{ CLONE_NEWNET, "net", "network" },	 { CLONE_NEWIPC, "ipc", "ipc" },    { CLONE_NEWUTS, "uts", "uts" },
+	{ CLONE_NEWNS, "mnt", "mount" },	 { CLONE_NEWPID, "pid", "pid" },    { CLONE_NEWUSER, "user", "user" },
+	{ CLONE_NEWCGROUP, "cgroup", "cgroup" }, { CLONE_NEWTIME, "time", "time" },
+};
+
+static const char *word_of(uint32_t flag)
+{
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
+		if (namespaces[i].flag == flag)
+			return namespaces[i].word;
+	return "unknown";
+}
+
+static const char *file_of(uint32_t flag)
+{
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
+		if (namespaces[i].flag == flag)
+			return namespaces[i].file;
+	return "";
+}
+
+/* The host opened the file: its rights count, not ours. A thread that moves itself waits for nobody (0 instead of
+ * a pid; speed.md). */
+int step_tasks(struct init *in, const struct step *s)
+{
+	ssize_t n = write(init_slot(in, s->in), "0", 1);
+
+	return n < 0 ? -errno : 0;
+}
+
+/* O_PATH first: a path of the configuration may lead to a FIFO, a device or a file system that doesn't answer. */
+static int open_namespace(struct init *in, const char *path)
+{
+	scoped_fd int probe = open(path, O_PATH | O_CLOEXEC);
+	struct statfs fs;
+
+	if (probe < 0)
+		return -errno;
+	if (fstatfs(probe, &fs) < 0)
+		return -errno;
+	if (fs.f_type != NSFS_MAGIC)
+		return err_set(&in->err, ERR_CONFIG, 0, "\"%s\" is not a namespace", path);
+	int r = init_procfs(in);
+	return r < 0 ? r : procfs_reopen(&in->proc, probe, O_RDONLY);
+}
+
+static int check_kind(struct init *in, int fd, const struct step *s)
+{
+	int kind = ioctl(fd, NS_GET_NSTYPE);
+
+	if (kind < 0)
+		return -errno;
+	if ((uint32_t)kind != s->u.join.ns)
+		return err_set(&in->err, ERR_CONFIG, 0, "\"%s\" is a namespace of type \"%s\", not \"%s\"",
+			       init_str(in, s->u.join.path), word_of((uint32_t)kind), word_of(s->u.join.ns));
+	return 0;
+}
+
+/* "Joined" may mean the host's own namespace (CVE-2022-0532): what is set in it would be set on the host. */
+static int check_differs(struct init *in, int fd, const struct step *s)
+{
+	scoped_fd int own = procfs_ns(&in->proc, file_of(s->u.join.ns));
+	struct stat a, b;
+
+	if (own < 0)
+		return own;
+	if (fstat(fd, &a) < 0 || fstat(own, &b) < 0)
+		return -errno;
+	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return err_set(
+			&in->err, ERR_CONFIG, 0,
+			"\"%s\" is the host's own %s namespace: what the configuration sets there would change the host",
+			init_str(in, s->u.join.path), word_of(s->u.join.ns));
+	return 0;
+}
+
+int step_join(struct init *in, const struct step *s)
+{
+	scoped_fd int fd = open_namespace(in, init_str(in, s->u.join.path));
+	int r = fd;
+
+	if (r >= 0)
+		r = check_kind(in, fd, s);
+	if (r >= 0 && (s->u.join.flags & JOIN_MUST_DIFFER))
+		r = check_differs(in, fd, s);
+	if (r < 0)
+		return r;
+	/* A pid namespace is joined by S's last act only (attacks-tried C1): until then its fd waits in a slot. */
+	if (s->out >= 0) {
+		in->slots[s->out] = take_fd(&fd);
+		return 0;
+	}
+	return sys_setns(fd, (int)s->u.join.ns);
+}
+
+int step_join_init(struct init *in, const struct step *s)
+{
+	return s->u.join.ns ? sys_setns(init_slot(in, s->in), (int)s->u.join.ns) : 0;
+}
+
+int step_unshare(struct init *in, const struct step *s)
+{
+	(void)in;
+	return sys_unshare((int)s->u.unshare.ns);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/bundle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/log.h"
+
+static void say(void *arg, enum oci_note level, const char *path, const char *msg)
+{
+	(void)arg;
+	log_line(level == OCI_NOTE_WARNING ? LOG_LVL_WARNING : LOG_LVL_DEBUG, "%s: %s", path, msg);
+}
+
+struct oci_notes document_notes(void)
+{
+	return (struct oci_notes){ .say = say };
+}
+
+int document_error(const struct oci_diag *d, const char *name, struct err *e)
+{
+	char where[sizeof(e->path)];
+
+	if (d->line && !d->path[0])
+		snprintf(where, sizeof(where), "%u:%u", d->line, d->column);
+	else
+		snprintf(where, sizeof(where), "%s", d->path);
+	err_config(e, where, "%s", d->msg);
+	if (d->line && d->path[0]) {
+		size_t n = strlen(e->msg);
+		snprintf(e->msg + n, sizeof(e->msg) - n, " (%s:%u:%u)", name, d->line, d->column);
+	}
+	return -EINVAL;
+}
+
+static const char *kind_of(mode_t mode)
+{
+	return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "not a file";
+}
+
+void *document_read(const struct oci_desc *desc, const char *path, const char *name, struct oci_arena *a, struct err *e)
+{
+	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
+	scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct oci_notes notes = document_notes();
+	struct oci_diag d = { 0 };
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		err_sys(e, -errno, "open %s", path);
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		err_set(e, ERR_CONFIG, 0, "%s is %s — must be a regular file", path, kind_of(st.st_mode));
+		return NULL;
+	}
+	if (st.st_size < 0 || (size_t)st.st_size > OCI_DOC_MAX) {
+		err_set(e, ERR_CONFIG, EFBIG, "%s has %lld bytes — at most %zu", path, (long long)st.st_size, OCI_DOC_MAX);
+		return NULL;
+	}
+	size_t room = (size_t)st.st_size + 4096;
+	char *text = oci_arena_alloc(a, room);
+	ssize_t n = text ? io_read_fd(fd, text, room) : -ENOMEM;
+	if (n < 0) {
+		err_sys(e, (int)n, "read %s", path);
+		return NULL;
+	}
+	void *doc = oci_parse(desc, a, text, (size_t)n, &notes, &d);
+	if (!doc)
+		document_error(&d, name, e);
+	return doc;
+}
+
+int bundle_load(const char *bundle, const char *config, struct oci_arena *a, const char **ret_path, struct oci_config **ret, struct err *e)
+{
+	char resolved[PATH_MAX];
+
+	if (!realpath(bundle ? bundle : ".", resolved))
+		return err_sys(e, -errno, "bundle %s", bundle ? bundle : ".");
+	const char *file = config ? config : "config.json";
+	char *path = file[0] == '/' ? oci_arena_strdup(a, file) : oci_arena_printf(a, "%s/%s", resolved, file);
+	*ret_path = oci_arena_strdup(a, resolved);
+	if (!path || !*ret_path)
+		return err_sys(e, -ENOMEM, "bundle %s", resolved);
+	*ret = document_read(&oci_config_desc, path, file, a, e);
+	return *ret ? 0 : e->code ? -e->code : -EINVAL;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Documents from outside become the typed model. */
+#ifndef HULL_LIB_BUNDLE_H
+#define HULL_LIB_BUNDLE_H
+
+#include "base/err.h"
+#include "ocispec/ocispec.h"
+
+/* Read the file at `path` (a regular file of at most OCI_DOC_MAX bytes; a FIFO, device or directory is refused without being waited for) as the document `desc`.
+ * `name` stands in front of errors. Returns the object in `a`, or NULL. */
+void *document_read(const struct oci_desc *desc, const char *path, const char *name, struct oci_arena *a, struct err *e);
+/* The absolute, resolved path of the bundle (NULL: current directory), and its configuration file `config` (NULL: config.json). (bundle.md) */
+int bundle_load(const char *bundle, const char *config, struct oci_arena *a, const char **ret_path, struct oci_config **ret, struct err *e);
+/* libocispec's notes go to the log. */
+struct oci_notes document_notes(void);
+/* A diag of libocispec as an error of the configuration. */
+int document_error(const struct oci_diag *d, const char *name, struct err *e);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs share: a container that exists, and its end. Private to src/lib. */
+#ifndef HULL_LIB_CONTAINER_H
+#define HULL_LIB_CONTAINER_H
+
+#include "lib/hull.h"
+#include "state/state.h"
+
+struct container {
+	struct state_dir dir;
+	struct state_rec rec;
+	enum oci_status status;
+};
+
+/* How long undo may take before it names what is stuck. */
+#define UNDO_TIMEOUT_MS 10000
+
+/* Open the state root, the container, its record, and ask the kernel for its status. `lock_ms` as for
+ * state_open. Strings of the record live in `a`. No root at all is an unknown id. On failure nothing is left
+ * open. */
+int container_open(const struct hull *h, const char *id, int lock_ms, struct oci_arena *a, struct container *ret,
+		   struct err *e);
+/* The same at an open state root. */
+int container_open_at(int root_dfd, const char *id, int lock_ms, struct oci_arena *a, struct container *ret,
+		      struct err *e);
+void container_close(struct container *c);
+
+/* The state document (runtime.md, State): pid 0 when stopped, as engines know it. NULL when memory ran out. */
+struct oci_state *container_state(const struct container *c, struct oci_arena *a);
+
+/* The end of a container, alive or half made: undo what the record lists, run the poststop hooks of its own
+ * configuration (a failing one is a warning), remove the state directory. The caller holds the lock or has
+ * broken it. (runtime.md, Lifecycle, steps 12 and 13) */
+int container_destroy(struct state_dir *d, const struct state_rec *rec, struct err *e);
+/* Undo and remove the container `id` whose creator died: for a creator that state_claim told so with *ret_stale. */
+int container_destroy_stale(int root_dfd, const char *id, struct err *e);
+
+#endif

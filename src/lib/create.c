@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/create.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "lib/bundle.h"
+#include "lib/container.h"
+
+int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const int **ret, struct err *e)
+{
+	if (n > 65536)
+		return err_set(e, ERR_USAGE, 0, "--preserve-fds %u — at most 65536", n);
+	int *fds = oci_arena_alloc(a, (n + 1) * sizeof(*fds));
+
+	if (!fds)
+		return err_sys(e, -ENOMEM, "--preserve-fds %u", n);
+	for (unsigned i = 0; i < n; i++) {
+		size_t k = 0;
+		fds[i] = 3 + (int)i;
+		while (k < h->n_inherited && h->inherited[k] != fds[i])
+			k++;
+		if (k == h->n_inherited)
+			return err_set(e, ERR_USAGE, EBADF, "--preserve-fds %u: fd %d is not open", n, fds[i]);
+	}
+	*ret = fds;
+	return 0;
+}
+
+static int check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e)
+{
+	if (h->systemd_cgroup)
+		return err_set(e, ERR_UNSUPPORTED, 0, "--systemd-cgroup is not supported by this build: the systemd cgroup driver is missing");
+	if (o->no_pivot)
+		return err_set(e, ERR_UNSUPPORTED, 0, "--no-pivot is not supported: without pivot_root the host's mounts stay reachable below the container's root");
+	return 0;
+}
+
+/* When is a terminal handed to whom? */
+static int check_terminal(const struct creation *c, const struct hull_create_opts *o, struct err *e)
+{
+	bool terminal = c->cfg->process && c->cfg->process->terminal.v, foreground = c->immediate && !o->detach;
+
+	if (terminal && foreground && o->console_socket)
+		return err_set(e, ERR_USAGE, 0, "--console-socket %s: the terminal of a container in the foreground stays here", o->console_socket);
+	if (terminal && !foreground && !o->console_socket)
+		return err_config(e, "process.terminal", "true — needs --console-socket to hand the terminal to");
+	if (!terminal && o->console_socket)
+		return err_set(e, ERR_USAGE, 0, "--console-socket %s: process.terminal is not true, there is no terminal to send", o->console_socket);
+	return 0;
+}
+
+static int make_token(uint8_t *raw, char *hex, struct err *e)
+{
+	if (getrandom(raw, STATE_TOKEN_LEN, 0) != STATE_TOKEN_LEN)
+		return err_sys(e, -errno, "getrandom");
+	for (size_t i = 0; i < STATE_TOKEN_LEN; i++)
+		snprintf(hex + 2 * i, 3, "%02x", raw[i]);
+	return 0;
+}
+
+/* RFC 3339 with nanoseconds, as Go's time.Time reads it. */
+static const char *timestamp(struct oci_arena *a)
+{
+	struct timespec t;
+	struct tm tm;
+	char date[32];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	return oci_arena_printf(a, "%s.%09ldZ", date, t.tv_nsec);
+}
+
+static int fill_record(struct creation *c, const char *bundle, struct err *e)
+{
+	static const size_t n_undo = 2;
+	struct undo *undo = oci_arena_alloc(c->arena, n_undo * sizeof(*undo));
+	char boot[64];
+	int r = state_boot_id(boot, sizeof(boot));
+
+	if (r < 0)
+		return err_sys(e, r, "read the boot id");
+	if (!undo)
+		return err_sys(e, -ENOMEM, "record of container \"%s\"", c->id);
+	undo[0] = (struct undo){ UNDO_CGROUP, c->plan.cgroup_path };
+	undo[1] = (struct undo){ UNDO_PROCESS, NULL };
+	c->rec.version = STATE_VERSION;
+	c->rec.stage = STAGE_CREATING;
+	c->rec.id = c->id;
+	c->rec.bundle = bundle;
+	c->rec.rootfs = c->plan.rootfs;
+	c->rec.created = timestamp(c->arena);
+	c->rec.owner = geteuid() == 0 ? "root" : oci_arena_printf(c->arena, "%u", (unsigned)geteuid());
+	c->rec.boot_id = oci_arena_strdup(c->arena, boot);
+	c->rec.oci_version = c->cfg->oci_version;
+	c->rec.undo = undo;
+	c->rec.n_undo = n_undo;
+	c->rec.annotations = c->cfg->annotations;
+	return 0;
+}
+
+int creation_plan(struct creation *c, const struct hull *h, const char *id, const struct hull_create_opts *o, bool immediate, struct err *e)
+{
+	uint8_t token[STATE_TOKEN_LEN];
+	const char *bundle;
+	const int *preserved = NULL;
+	int r = state_id_check(id, e);
+
+	c->id = id;
+	c->immediate = immediate;
+	c->timeout_ms = o->timeout_ms ? (int)o->timeout_ms : SETUP_TIMEOUT_MS;
+	if (r == 0)
+		r = check_options(h, o, e);
+	if (r == 0)
+		r = bundle_load(o->bundle, o->config, c->arena, &bundle, &c->cfg, e);
+	if (r == 0)
+		r = preserved_fds(h, o->preserve_fds, c->arena, &preserved, e);
+	if (r == 0)
+		r = make_token(token, c->rec.token, e);
+	if (r < 0)
+		return r;
+	struct plan_opts po = { .id = id, .bundle = bundle, .gate = !immediate, .new_keyring = !o->no_new_keyring,
+				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
+	r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
+	return r < 0 ? r : fill_record(c, bundle, e);
+}
+
+int creation_open(struct creation *c, const struct hull *h, const struct hull_create_opts *o, struct err *e)
+{
+	int r = check_terminal(c, o, e);
+
+	if (r < 0)
+		return r;
+	c->pid_file = o->pid_file;
+	if (o->console_socket)
+		c->console_sock = console_connect(o->console_socket, "--console-socket", e);
+	if (o->console_socket && c->console_sock < 0)
+		return c->console_sock;
+	if (o->pidfd_socket)
+		c->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e);
+	if (o->pidfd_socket && c->pidfd_sock < 0)
+		return c->pidfd_sock;
+	c->root_dfd = state_root_open(h->root, true, e);
+	return c->root_dfd < 0 ? c->root_dfd : 0;
+}
+
+/* A dead creation of the same id is finished off here; whoever is alive keeps its name. */
+int creation_claim(struct creation *c, struct err *e)
+{
+	size_t len;
+	const char *config = oci_write(&oci_config_desc, c->cfg, 0, c->arena, &len);
+	bool stale = false;
+
+	if (!config)
+		return err_sys(e, -ENOMEM, "write the configuration");
+	int r = state_claim(c->root_dfd, &c->rec, config, len, &c->dir, &stale, e);
+	if (r == -EEXIST && stale) {
+		r = container_destroy_stale(c->root_dfd, c->id, e);
+		if (r >= 0)
+			r = state_claim(c->root_dfd, &c->rec, config, len, &c->dir, &stale, e);
+	}
+	c->claimed = r >= 0;
+	return r < 0 ? r : 0;
+}
+
+void creation_abandon(struct creation *c)
+{
+	char text[ERR_RENDER_MAX];
+	struct err e;
+	int r;
+
+	if (c->spawned)
+		spawn_end(&c->child, true);
+	c->spawned = false;
+	if (!c->claimed)
+		return;
+	if (c->pid_file && c->rec.stage == STAGE_CREATED)
+		unlink(c->pid_file);
+	if (c->hooks_ran) {
+		r = container_destroy(&c->dir, &c->rec, &e);
+	} else {
+		r = undo_run(&c->rec, UNDO_TIMEOUT_MS, &e);
+		if (r >= 0)
+			r = state_remove(&c->dir, &e);
+	}
+	if (r < 0)
+		log_warn("container %s is not wholly removed after its failed creation, `delete --force` will try again: %s", c->id,
+			 err_render(&e, text, sizeof(text)));
+}
+
+int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e)
+{
+	struct oci_arena arena = { 0 };
+	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE };
+	int r = facts_detect(&c.facts, e);
+
+	if (r == 0)
+		r = creation_plan(&c, h, id, o, false, e);
+	if (r == 0)
+		r = creation_open(&c, h, o, e);
+	if (r == 0)
+		r = creation_claim(&c, e);
+	if (r == 0)
+		r = host_build(&c, e);
+	if (r == 0)
+		r = host_leave_at_gate(&c, e);
+	if (r < 0)
+		creation_abandon(&c);
+	host_close(&c);
+	fd_close(&c.root_dfd);
+	if (r < 0 && e->kind != ERR_CONFIG && e->kind != ERR_USAGE)
+		err_wrap(e, r, "create %s", id);
+	oci_arena_release(&arena);
+	return r;
+}
+
+int hull_explain(const struct hull *h, const char *id, const struct hull_create_opts *o, bool json, const char *facts_file, struct oci_arena *a,
+		 const char **ret_text, struct err *e)
+{
+	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE };
+	char text[4096];
+	int r = 0;
+
+	if (facts_file) {
+		ssize_t n = io_read_at(AT_FDCWD, facts_file, text, sizeof(text));
+		r = n < 0 ? err_sys(e, (int)n, "read %s", facts_file) : facts_parse(text, &c.facts, e);
+	} else {
+		r = facts_detect(&c.facts, e);
+	}
+	if (r == 0)
+		r = creation_plan(&c, h, id, o, false, e);
+	if (r < 0)
+		return r;
+	*ret_text = plan_explain(&c.plan, json, e);
+	return *ret_text ? 0 : -EFBIG;
+}

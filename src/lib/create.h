@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What create, run and explain do before anything exists. */
+#ifndef HULL_LIB_CREATE_H
+#define HULL_LIB_CREATE_H
+
+#include "lib/hull.h"
+#include "run/host.h"
+
+#define SETUP_TIMEOUT_MS 60000
+
+/* Load, check and plan. `immediate`: run, no gate. No side effect. */
+int creation_plan(struct creation *c, const struct hull *h, const char *id, const struct hull_create_opts *o, bool immediate, struct err *e);
+/* Open what the caller wants told (console, pidfd sockets) and the state root. Still nothing is made but the root. */
+int creation_open(struct creation *c, const struct hull *h, const struct hull_create_opts *o, struct err *e);
+/* Take the id: from here on a crash is recoverable. */
+int creation_claim(struct creation *c, struct err *e);
+/* After a failure: undo all of it; poststop hooks run when others ran (runtime.md, Lifecycle). */
+void creation_abandon(struct creation *c);
+/* Check that fds 3 … 3+n-1 were open when the program started; *ret lists them. */
+int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const int **ret, struct err *e);
+
+#endif

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec: join by pidfd, run a process. Configuration and limits come from the record's own copy, never from the bundle. */
+#include "lib/exec.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "lib/container.h"
+#include "lib/create.h"
+
+struct execution {
+	struct oci_arena *arena;
+	struct container c;
+	struct oci_config *cfg;
+	struct oci_process *proc;
+	struct facts facts;
+	struct plan plan;
+	struct cgroup cg;
+	bool cg_open;
+	struct child child;
+	int init_pidfd, console_sock, pidfd_sock, master;
+	uint32_t namespaces;
+};
+
+static const struct { enum oci_namespace_type type; const char *file; } ns_files[] = {
+	{ OCI_NS_PID, "pid" }, { OCI_NS_NETWORK, "net" }, { OCI_NS_MOUNT, "mnt" }, { OCI_NS_IPC, "ipc" }, { OCI_NS_UTS, "uts" }, { OCI_NS_USER, "user" },
+	{ OCI_NS_CGROUP, "cgroup" },
+};
+
+/* init may have moved into namespaces of its own making since: those are never joined (attacks-tried H12). */
+static int compare_namespaces(struct execution *x, struct err *e)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ns_files); i++) {
+		const struct ns_id *given = &x->c.rec.ns[ns_files[i].type];
+		struct stat now, own;
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)x->c.rec.init.pid, ns_files[i].file);
+		if (stat(path, &now) < 0)
+			return err_sys(e, -errno, "look at the %s namespace of process %d", ns_files[i].file, (int)x->c.rec.init.pid);
+		if (now.st_ino != given->ino || now.st_dev != given->dev)
+			return err_set(e, ERR_STATE, 0, "init of container \"%s\" has left its %s namespace: nothing is executed there", x->c.rec.id,
+				       oci_namespace_word(ns_files[i].type));
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_files[i].file);
+		if (stat(path, &own) < 0)
+			return err_sys(e, -errno, "look at %s", path);
+		if (own.st_ino != now.st_ino)
+			x->namespaces |= plan_clone_flag(ns_files[i].type);
+	}
+	return 0;
+}
+
+static int check_status(const struct execution *x, const struct hull_exec_opts *o, struct err *e)
+{
+	enum oci_status s = x->c.status;
+
+	if (s == OCI_STATUS_PAUSED && !o->ignore_paused)
+		return err_set(e, ERR_STATE, 0, "cannot exec in a paused container: \"%s\" (use --ignore-paused)", x->c.rec.id);
+	if (s == OCI_STATUS_STOPPED || s == OCI_STATUS_CREATING)
+		return err_set(e, ERR_STATE, 0, "container not running: cannot exec in \"%s\", which is %s", x->c.rec.id, oci_status_word(s));
+	return 0;
+}
+
+/* A sub-cgroup of the container's own, which must exist. */
+static int open_cgroup(struct execution *x, const struct hull_exec_opts *o, struct err *e)
+{
+	const char *path = state_rec_cgroup(&x->c.rec), *sub = o->cgroup;
+	int r = cg_layout_detect(&x->facts.cg, e);
+
+	if (r < 0)
+		return r;
+	while (sub && *sub == '/')
+		sub++;
+	if (sub && (strstr(sub, "..") || strchr(sub, ':')))
+		return err_set(e, ERR_USAGE, 0, "--cgroup \"%s\" — must be a path below the container's cgroup, without \"..\" and controllers", o->cgroup);
+	if (sub && *sub)
+		path = oci_arena_printf(x->arena, "%s/%s", path, sub);
+	r = cg_open(&x->facts.cg, path, &x->cg, e);
+	if (r < 0)
+		return r;
+	x->cg_open = true;
+	for (unsigned i = 0; i < x->facts.cg.n; i++)
+		if (x->cg.dfd[i] < 0)
+			return err_set(e, ERR_STATE, ENOENT, "cgroup %s of container \"%s\" in hierarchy \"%s\"", path, x->c.rec.id, x->facts.cg.h[i].dir);
+	return 0;
+}
+
+static bool has_ptrace(const struct oci_config *cfg)
+{
+	const struct oci_capabilities *c = cfg->process ? cfg->process->capabilities : NULL;
+
+	for (size_t i = 0; c && i < c->bounding.n; i++)
+		if (streq(c->bounding.v[i], "CAP_SYS_PTRACE"))
+			return true;
+	return false;
+}
+
+static int make_plan(struct execution *x, const struct hull *h, const struct hull_exec_opts *o, struct err *e)
+{
+	const int *preserved = NULL;
+	int r = preserved_fds(h, o->preserve_fds, x->arena, &preserved, e);
+
+	if (r < 0)
+		return r;
+	struct plan_exec_opts po = { .id = x->c.rec.id, .preserved = preserved, .n_preserved = o->preserve_fds,
+				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces,
+				     .shares_ptrace = has_ptrace(x->cfg),
+				     .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
+	return plan_exec(&x->facts, x->cfg, x->proc, &po, x->arena, &x->plan, e);
+}
+
+static int check_terminal(const struct execution *x, const struct hull_exec_opts *o, struct err *e)
+{
+	bool terminal = x->proc->terminal.v;
+
+	if (terminal && o->detach && !o->console_socket)
+		return err_set(e, ERR_USAGE, 0, "a detached exec with a terminal needs --console-socket to hand it to");
+	if (!terminal && o->console_socket)
+		return err_set(e, ERR_USAGE, 0, "--console-socket %s: there is no terminal to send (--tty)", o->console_socket);
+	return 0;
+}
+
+static int prepare(struct execution *x, const struct hull *h, const struct hull_exec_opts *o, struct err *e)
+{
+	int r = check_status(x, o, e);
+
+	if (r == 0)
+		r = state_config_read(&x->c.dir, x->arena, &x->cfg, e);
+	if (r == 0)
+		r = facts_detect(&x->facts, e);
+	if (r == 0)
+		r = exec_process(x->cfg, o, x->arena, &x->proc, e);
+	if (r == 0)
+		r = check_terminal(x, o, e);
+	if (r < 0)
+		return r;
+	x->init_pidfd = proc_id_open(&x->c.rec.init);
+	if (x->init_pidfd < 0)
+		return err_set(e, ERR_STATE, ESRCH, "container not running: init of \"%s\" is gone", x->c.rec.id);
+	r = compare_namespaces(x, e);
+	if (r == 0)
+		r = open_cgroup(x, o, e);
+	if (r == 0)
+		r = make_plan(x, h, o, e);
+	if (r == 0 && o->console_socket && (x->console_sock = console_connect(o->console_socket, "--console-socket", e)) < 0)
+		r = x->console_sock;
+	if (r == 0 && o->pidfd_socket && (x->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e)) < 0)
+		r = x->pidfd_sock;
+	return r;
+}
+
+/* A fork into a full pids cgroup is EAGAIN, a move isn't: then the process is born outside and moved before it does anything. */
+static int spawn_placed(struct execution *x, struct spawn_fds *fds, struct err *e)
+{
+	int r = spawn_init(&x->plan, fds, &x->child, e);
+
+	if (r != -EAGAIN || fds->cgroup < 0)
+		return r;
+	fds->cgroup = -1;
+	x->plan.hdr.fin.flags |= FIN_PLACED;
+	r = spawn_init(&x->plan, fds, &x->child, e);
+	if (r == 0)
+		r = cg_move(&x->cg, x->child.pid, e);
+	if (r == 0 && (r = ctl_send(&x->child.ctl, CTL_PLACED, 0, NULL, 0, -1)) < 0)
+		err_sys(e, r, "tell the process that it is in its cgroup");
+	return r;
+}
+
+static int spawn(struct execution *x, struct err *e)
+{
+	int tasks[CG_HIER_MAX], n = cg_open_tasks(&x->cg, tasks, ARRAY_LEN(tasks), e), r;
+
+	if (n < 0)
+		return n;
+	struct spawn_fds fds = { .cgroup = cg_clone_fd(&x->cg), .start = -1, .pidfd = x->init_pidfd, .tasks = tasks };
+	if (n != x->plan.slots.n_tasks)
+		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, x->plan.slots.n_tasks);
+	else
+		r = spawn_placed(x, &fds, e);
+	for (int i = 0; i < n; i++)
+		close(tasks[i]);
+	return r;
+}
+
+static int take_console(struct execution *x, struct err *e)
+{
+	struct ctl_msg m;
+	scoped_fd int master = -1;
+	int r;
+
+	if (!(x->plan.hdr.fin.flags & FIN_TERMINAL))
+		return 0;
+	r = spawn_expect(&x->child, CTL_CONSOLE, SETUP_TIMEOUT_MS, &m, &master, &x->cg, e);
+	if (r == 0)
+		r = console_check(master, e);
+	if (r == 0 && x->console_sock >= 0)
+		r = console_send(x->console_sock, master, "/dev/ptmx", e);
+	else if (r == 0)
+		x->master = take_fd(&master);
+	return r;
+}
+
+static int follow(struct execution *x, const struct hull_exec_opts *o, struct err *e)
+{
+	struct ctl_msg m;
+	int r = take_console(x, e);
+
+	if (r == 0 && (x->plan.hdr.fin.flags & FIN_JOIN_PID))
+		r = spawn_adopt(&x->child, SETUP_TIMEOUT_MS, e);
+	if (r == 0)
+		r = spawn_expect(&x->child, CTL_READY, SETUP_TIMEOUT_MS, &m, NULL, &x->cg, e);
+	if (r == 0 && x->pidfd_sock >= 0)
+		r = console_send(x->pidfd_sock, x->child.pidfd, x->c.rec.id, e);
+	if (r == 0 && o->pid_file)
+		r = pidfile_write(o->pid_file, x->child.pid, e);
+	if (r == 0 && (r = ctl_send(&x->child.ctl, CTL_RELEASE, 0, NULL, 0, -1)) < 0)
+		err_sys(e, r, "release the process");
+	return r < 0 ? r : spawn_wait_exec(&x->child, SETUP_TIMEOUT_MS, &x->cg, e);
+}
+
+static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret_status, struct err *e)
+{
+	struct wait_ctx w;
+	int r = o->detach ? 0 : wait_prepare(&w, e);
+
+	if (r < 0)
+		return r;
+	r = spawn(x, e);
+	if (r == 0)
+		r = follow(x, o, e);
+	if (r < 0 && o->pid_file)
+		unlink(o->pid_file);
+	if (r < 0)
+		spawn_end(&x->child, true);
+	else if (!o->detach)
+		r = wait_foreground(&w, x->child.pid, x->child.pidfd, x->master, ret_status, e);
+	if (!o->detach)
+		wait_restore(&w);
+	return r;
+}
+
+int hull_exec(const struct hull *h, const char *id, const struct hull_exec_opts *o, int *ret_status, struct err *e)
+{
+	struct oci_arena arena = { 0 };
+	struct execution x = { .arena = &arena, .init_pidfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1,
+			       .child = { .pidfd = -1, .setup_pidfd = -1, .ctl = { .fd = -1 } } };
+	int r = container_open(h, id, -1, &arena, &x.c, e);
+
+	*ret_status = 0;
+	if (r >= 0) {
+		r = prepare(&x, h, o, e);
+		if (r == 0)
+			r = execute(&x, o, ret_status, e);
+		container_close(&x.c);
+	}
+	spawn_end(&x.child, false);
+	if (x.cg_open)
+		cg_close(&x.cg);
+	fd_close(&x.init_pidfd);
+	fd_close(&x.console_sock);
+	fd_close(&x.pidfd_sock);
+	fd_close(&x.master);
+	if (r < 0 && e->kind != ERR_CONFIG && e->kind != ERR_USAGE && e->kind != ERR_STATE)
+		err_wrap(e, r, "exec in %s", id);
+	oci_arena_release(&arena);
+	return r;
+}

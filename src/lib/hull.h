@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs. The inner border below the command line: no exit, no stdout (the caller prints what is returned), errors in *e.
+ * Every function returns >= 0 or -errno. */
+#ifndef HULL_LIB_HULL_H
+#define HULL_LIB_HULL_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "ocispec/arena.h"
+#include "ocispec/runtime.h"
+
+/* Global options. */
+struct hull {
+	const char *root;         /* --root or NULL */
+	bool systemd_cgroup;      /* refused until the systemd driver exists */
+	const char *program;      /* path of this program, for messages only */
+	/* fds >= 3 that were open when the program started, sorted: what --preserve-fds may name */
+	int *inherited; size_t n_inherited;
+};
+
+struct hull_create_opts {
+	const char *bundle;       /* NULL: current directory */
+	const char *config;       /* file name or path, NULL: config.json */
+	const char *console_socket;
+	const char *pid_file;
+	const char *pidfd_socket;
+	unsigned preserve_fds;
+	bool no_pivot;            /* refused */
+	bool no_new_keyring;
+	bool detach, keep, no_subreaper; /* run only */
+	unsigned timeout_ms;      /* for the set-up; 0 = default */
+};
+
+int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e);
+int hull_start(const struct hull *h, const char *id, struct err *e);
+/* Foreground: *ret_status is the exit status to use (code, or 128 + signal). Detached: 0 when it runs. */
+int hull_run(const struct hull *h, const char *id, const struct hull_create_opts *o, int *ret_status, struct err *e);
+
+struct hull_exec_opts {
+	const char *process_file; /* --process, or NULL: args + options below over the container's own process */
+	const char *const *args; size_t n_args;
+	const char *cwd, *user, *cgroup, *process_label, *apparmor;
+	const char *const *env; size_t n_env;
+	const char *const *caps; size_t n_caps;
+	const char *const *additional_gids; size_t n_additional_gids;
+	const char *console_socket, *pid_file, *pidfd_socket;
+	bool tty, detach, no_new_privs, ignore_paused;
+	unsigned preserve_fds;
+};
+int hull_exec(const struct hull *h, const char *id, const struct hull_exec_opts *o, int *ret_status, struct err *e);
+
+/* Print the plan without any side effect. Text or JSON in the arena. */
+int hull_explain(const struct hull *h, const char *id, const struct hull_create_opts *o, bool json, const char *facts_file, struct oci_arena *a,
+		 const char **ret_text, struct err *e);
+
+/* Everything `state` prints, in the arena. */
+int hull_state(const struct hull *h, const char *id, struct oci_arena *a, struct oci_state **ret, struct err *e);
+struct hull_list { struct oci_state **v; size_t n; };
+int hull_list(const struct hull *h, struct oci_arena *a, struct hull_list *ret, struct err *e);
+/* `all`: to every process of the cgroup. SIGKILL of a container without a pid namespace of its own takes the whole cgroup. */
+int hull_kill(const struct hull *h, const char *id, int sig, bool all, struct err *e);
+/* Without `force`: only a stopped container (one that is being killed is waited for, up to a second). With it: unknown id is success. */
+int hull_delete(const struct hull *h, const char *id, bool force, struct err *e);
+int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
+/* The configuration that `hull spec` writes. */
+const char *hull_spec(struct oci_arena *a, struct err *e);
+
+#endif

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+lib_sources = \
+	src/lib/bundle.c src/lib/bundle.h \
+	src/lib/container.c src/lib/container.h \
+	src/lib/create.c src/lib/create.h \
+	src/lib/delete.c \
+	src/lib/exec.c src/lib/exec.h src/lib/exec_process.c \
+	src/lib/hull.h \
+	src/lib/kill.c \
+	src/lib/list.c \
+	src/lib/ps.c \
+	src/lib/run.c \
+	src/lib/spec.c \
+	src/lib/start.c \
+	src/lib/state.c

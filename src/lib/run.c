@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run: create and start in one go, and wait for the end in the foreground. */
+#include <errno.h>
+
+#include "base/fd.h"
+#include "lib/create.h"
+
+/* The lock is given back while the program runs, so that other commands can reach the container. */
+static int run_foreground(struct creation *c, const struct hull *h, const struct hull_create_opts *o, struct wait_ctx *w, int *ret_status, struct err *e)
+{
+	int r;
+
+	state_close(&c->dir);
+	c->dir = STATE_DIR_NONE;
+	r = wait_foreground(w, c->child.pid, c->child.pidfd, c->master, ret_status, e);
+	if (o->keep)
+		return r;
+	struct err del;
+	int d = hull_delete(h, c->id, true, &del);
+	if (d < 0 && r == 0)
+		*e = del;
+	return r < 0 ? r : d;
+}
+
+static int run_planned(struct creation *c, const struct hull *h, const struct hull_create_opts *o, int *ret_status, struct err *e)
+{
+	struct wait_ctx w;
+	bool foreground = !o->detach;
+	int r = foreground ? wait_prepare(&w, e) : 0;
+
+	if (r < 0)
+		return r;
+	r = creation_claim(c, e);
+	if (r == 0)
+		r = host_build(c, e);
+	if (r == 0)
+		r = host_execute(c, e);
+	if (r < 0)
+		creation_abandon(c);
+	else if (foreground)
+		r = run_foreground(c, h, o, &w, ret_status, e);
+	if (foreground)
+		wait_restore(&w);
+	return r;
+}
+
+int hull_run(const struct hull *h, const char *id, const struct hull_create_opts *o, int *ret_status, struct err *e)
+{
+	struct oci_arena arena = { 0 };
+	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE };
+	int r = facts_detect(&c.facts, e);
+
+	*ret_status = 0;
+	if (r == 0)
+		r = creation_plan(&c, h, id, o, true, e);
+	if (r == 0)
+		r = creation_open(&c, h, o, e);
+	if (r == 0)
+		r = run_planned(&c, h, o, ret_status, e);
+	host_close(&c);
+	fd_close(&c.root_dfd);
+	if (r < 0 && e->kind != ERR_CONFIG && e->kind != ERR_USAGE)
+		err_wrap(e, r, "run %s", id);
+	oci_arena_release(&arena);
+	return r;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <signal.h>
+
+#include "lib/container.h"
+#include "lib/create.h"
+
+#define LOCK_MS 10000
+
+static int check_created(const struct container *c, struct err *e)
+{
+	enum oci_status s = c->status;
+	const struct state_rec *rec = &c->rec;
+
+	if (s == OCI_STATUS_CREATED)
+		return 0;
+	if (s == OCI_STATUS_RUNNING || s == OCI_STATUS_PAUSED)
+		return err_set(e, ERR_STATE, 0, "cannot start an already running container: \"%s\" is %s", rec->id, oci_status_word(s));
+	if (s == OCI_STATUS_STOPPED)
+		return err_set(e, ERR_STATE, 0, "cannot start a container that has stopped: \"%s\"", rec->id);
+	return err_set(e, ERR_STATE, 0, "cannot start container \"%s\": it is %s", rec->id, oci_status_word(s));
+}
+
+/* A poststart hook that fails stops the container (runtime.md, Lifecycle 9, since 1.3.0); `delete` then runs poststop as for any stopped one. */
+static int run_poststart(const struct oci_config *cfg, const struct state_rec *rec, struct cgroup *cg, struct oci_arena *a, struct err *e)
+{
+	const struct oci_hooks *h = cfg->hooks;
+	struct err ignored;
+	int r;
+
+	if (!h || !h->n_poststart)
+		return 0;
+	r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(rec, OCI_STATUS_RUNNING, a), rec->bundle, e);
+	if (r < 0 && cg_kill(cg, rec->token, SIGKILL, &ignored) == 0)
+		cg_wait_empty(cg, 5000, &ignored);
+	return r;
+}
+
+static int start_open(const struct state_dir *d, const struct state_rec *rec, struct oci_config *cfg, struct oci_arena *a, struct err *e)
+{
+	struct cg_layout lay;
+	struct cgroup cg;
+	int r = cg_layout_detect(&lay, e), timeout = cfg->hooks && cfg->hooks->n_start_container ? -1 : SETUP_TIMEOUT_MS;
+
+	if (r == 0)
+		r = cg_open(&lay, state_rec_cgroup(rec) ? state_rec_cgroup(rec) : "/", &cg, e);
+	if (r < 0)
+		return r;
+	r = gate_start(d, rec, &cg, timeout, e);
+	if (r == 0)
+		r = run_poststart(cfg, rec, &cg, a, e);
+	cg_close(&cg);
+	return r;
+}
+
+int hull_start(const struct hull *h, const char *id, struct err *e)
+{
+	struct oci_arena arena = { 0 };
+	struct oci_config *cfg;
+	struct container c;
+	int r = container_open(h, id, LOCK_MS, &arena, &c, e);
+
+	if (r >= 0) {
+		r = check_created(&c, e);
+		if (r == 0)
+			r = state_config_read(&c.dir, &arena, &cfg, e);
+		if (r == 0)
+			r = start_open(&c.dir, &c.rec, cfg, &arena, e);
+		container_close(&c);
+	}
+	oci_arena_release(&arena);
+	return r < 0 && e->kind != ERR_STATE ? err_wrap(e, r, "start %s", id) : r;
+}

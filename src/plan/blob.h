@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plan as hull-init sees it: one read-only block of memory. Offsets instead of pointers, slots instead of file descriptors, final
+ * numbers instead of configuration words: whoever applies a step decides nothing.
+ *
+ * The host builds exactly this form (plan.c), so there is one representation to print, to test and to apply. */
+#ifndef HULL_PLAN_BLOB_H
+#define HULL_PLAN_BLOB_H
+
+#include <linux/filter.h>
+#include <stdint.h>
+
+#include "base/util.h"
+
+#define BLOB_MAGIC 0x4c4c5548u /* "HULL" */
+#define BLOB_VERSION 1u
+
+/* Offset of a NUL-terminated string from the start of the block; 0 = absent. */
+struct bstr { uint32_t off; };
+/* The same for a path inside the container: only rootfs_*() may have it. */
+struct bpath { uint32_t off; };
+/* `n` consecutive elements at `off` (aligned to 8). */
+struct blist { uint32_t off, n; };
+
+/* Who applies a step. S is set-up, I is the process that becomes the container; see docs/architecture.md, section 6. */
+enum step_who { WHO_HOST, WHO_S, WHO_I };
+
+/* Phases in the order in which they happen. */
+enum phase {
+	PH_CGROUP, /* host: cgroup and limits */
+	PH_SPAWN,  /* host: clone3 */
+	PH_ENTER,  /* v1 tasks, joined namespaces, unshare */
+	PH_SOURCE, /* bind sources become detached clones, before the mount namespace changes */
+	PH_IDENT,  /* hostname, domainname, lo, sysctl */
+	PH_MOUNT,  /* rootfs attached, mounts in the configuration's order, /dev */
+	PH_HOOKS,  /* prestart, createRuntime (host), createContainer */
+	PH_PIVOT,
+	PH_MASK,   /* masked and read-only paths, late read-only, propagation; then everything is read back */
+	PH_TTY,
+	PH_DROP,
+	PH_LATE,   /* host: late cgroup writes */
+	PH_GATE,
+	PH_EXEC,
+	PH_MAX
+};
+
+enum step_op {
+	STEP_NONE,
+	STEP_CGROUP_MAKE,  /* host */
+	STEP_CGROUP_WRITE, /* host */
+	STEP_TASKS,        /* write 0 to the v1 `tasks` file in slot `in` */
+	STEP_JOIN,         /* setns to the namespace at a host path; with `out` >= 0 (pid) only opened and checked: entered last, see FIN_JOIN_PID */
+	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec) */
+	STEP_UNSHARE,
+	STEP_SOURCE,       /* host path → detached clone in slot `out` */
+	STEP_HOSTNAME,
+	STEP_DOMAINNAME,
+	STEP_LO_UP,
+	STEP_SYSCTL,
+	STEP_MOUNT,        /* a new superblock */
+	STEP_BIND,         /* slot `in` attached */
+	STEP_REMOUNT,      /* attributes of an existing mount */
+	STEP_DIR,          /* a directory on the mount in slot `in` */
+	STEP_NODE,
+	STEP_LINK,
+	STEP_MASK,
+	STEP_RDONLY,
+	STEP_ATTR,         /* late: attributes of the mount in slot `in` (read-only after /dev is filled, read-only root) */
+	STEP_PROPAGATION,  /* late: propagation of the mount in slot `in` */
+	STEP_OP_MAX
+};
+
+/* flags of a step */
+enum {
+	STEP_OPTIONAL = 1 << 0, /* a failure is a warning */
+	STEP_SKIP_MISSING = 1 << 1, /* the path does not exist: nothing to do (masks, read-only paths, links to what isn't there) */
+};
+
+/* flags of step.u.mnt, step.u.bind, step.u.link, step.u.join */
+enum {
+	MNT_REAL_DIR = 1 << 0,      /* proc, sysfs: the destination must be an ordinary directory, no symlink on the way (SEC-06) */
+	MNT_COVERED_MODE = 1 << 1,  /* tmpfs without mode=: takes the mode of the directory that it covers */
+	MNT_LEGACY_IVERSION = 1 << 2, /* the words that fsconfig doesn't know: applied by mount(2), MS_REMOUNT */
+	MNT_LEGACY_SILENT = 1 << 3,
+	BIND_RECURSIVE = 1 << 4,
+	LINK_IF_TARGET = 1 << 5,    /* only if the link's target exists in the container */
+	JOIN_MUST_DIFFER = 1 << 6,  /* the namespace must not be the host's own: something will be set in it */
+	MNT_DEV_TMPFS = 1 << 7,     /* this superblock is the container's /dev: nodes go to its fd */
+	MNT_DEVPTS = 1 << 8,        /* this superblock is the container's /dev/pts: the console comes from it */
+	NODE_IN_DEV = 1 << 9,       /* `at` counts from the container's own /dev tmpfs, not from the root */
+	NODE_FOREIGN = 1 << 10,     /* under a /dev that is not ours: may be used when it is there, is never made */
+	SOURCE_NOFOLLOW = 1 << 11,
+	MNT_PROC_PIDNS = 1 << 12,   /* proc of a joined pid namespace: fsconfig SET_FD "pidns" with the fd in slot `in` (6.17) */
+};
+
+/* `prop` of mnt and bind is set before the mount is attached: MS_PRIVATE or MS_SLAVE, with MS_REC; 0 = as it is (a clone is a slave of its source). What the
+ * configuration wants shared or unbindable is a late STEP_PROPAGATION: mounting on a shared clone would write into the host's table. */
+
+struct blob_mount_opt { struct bstr key, value; }; /* value absent: a flag */
+
+struct step {
+	uint8_t op;
+	uint8_t phase;
+	uint8_t who;
+	uint8_t flags;
+	int16_t in, out;     /* slots, -1 none */
+	struct bstr origin;  /* "mounts[3]", "(default device)" */
+	union {
+		struct { struct bstr controller, file, value; uint8_t late; } cg;
+		struct { uint32_t ns; uint32_t flags; struct bstr path; } join; /* ns: CLONE_NEW… */
+		struct { uint32_t ns; } unshare;
+		struct { struct bstr path; uint32_t flags; } source;
+		struct { struct bstr name, value; } write;
+		struct { struct bstr fstype, source; struct blist opts; uint64_t attr; uint32_t flags, prop; struct bpath at; } mnt;
+		struct { uint64_t set, clr, rset, rclr; uint32_t flags, prop; struct bpath at; } bind;
+		struct { struct bpath at; uint32_t mode; uint32_t flags; } dir;
+		struct { struct bpath at; uint32_t mode, uid, gid, major, minor, flags; } node; /* mode with S_IFMT */
+		struct { struct bpath at; struct bstr target; uint32_t flags; } link;
+		struct { struct bpath at; } path;
+		struct { uint64_t set, clr; uint64_t prop; uint8_t recursive; } attr; /* prop: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
+	} u;
+};
+
+struct blob_rlimit { uint32_t resource, spare; uint64_t soft, hard; };
+
+struct blob_hook {
+	struct bstr path;
+	struct blist args, env; /* of struct bstr; args[0] is there always */
+	uint32_t timeout;       /* seconds, 0 = none */
+	struct bstr origin;
+};
+
+enum cap_set { CAPSET_EFFECTIVE, CAPSET_BOUNDING, CAPSET_INHERITABLE, CAPSET_PERMITTED, CAPSET_AMBIENT, CAPSET_N };
+
+/* flags of the finale */
+enum {
+	FIN_TERMINAL = 1 << 0,       /* make a pty; exec: from the container's own devpts */
+	FIN_NO_NEW_PRIVS = 1 << 1,
+	FIN_NEW_KEYRING = 1 << 2,
+	FIN_UMASK = 1 << 3,
+	FIN_OOM = 1 << 4,
+	FIN_HOME = 1 << 5,           /* HOME is not in env: look the uid up in the container's passwd */
+	FIN_GATE = 1 << 6,           /* create: wait at start.sock; run and exec: RELEASE is the start */
+	FIN_EXEC = 1 << 7,           /* hull exec: no root to build, cwd is not made */
+	FIN_JOIN_PID = 1 << 8,       /* S makes I in the pid namespace of slot pidns_slot */
+	FIN_FILTER_IN_S = 1 << 9,    /* the filter is loaded before the last clone (attacks-tried C1) */
+	FIN_HOST_HOOKS = 1 << 10,    /* HOOKS_PLEASE / HOOKS_DONE */
+	FIN_NODEV = 1 << 12,         /* no device filter in force: root and binds are nodev (attacks-tried H13) */
+	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
+};
+
+struct blob_finale {
+	uint32_t flags;
+	uint32_t umask, uid, gid;
+	int32_t oom_score_adj;
+	uint16_t console_width, console_height;
+	struct blist gids;      /* of uint32_t */
+	uint64_t caps[CAPSET_N];
+	struct blist rlimits;   /* of struct blob_rlimit */
+	struct blist args, env; /* of struct bstr */
+	struct bstr args_origin; /* JSON path of args[0] */
+	struct bpath cwd;
+	struct blist filter;    /* of struct sock_filter; n 0 = none */
+	uint32_t filter_flags;  /* SECCOMP_FILTER_FLAG_… */
+	struct blist create_container, start_container; /* of struct blob_hook */
+	struct bstr state_head, state_tail; /* the state document for these hooks ("created"): the pid goes in between */
+	uint8_t token[16];
+};
+
+struct blob {
+	uint32_t magic, version, size;
+	uint32_t log_level;
+	struct blist steps;     /* of struct step, sorted by phase */
+	uint16_t first[PH_MAX + 1]; /* phase p is steps first[p] … first[p + 1] - 1 */
+	uint16_t n_slots;       /* slots used by the plan; the first n_fds are given by the host */
+	struct blist fds;       /* of int32_t: fd number of each given slot */
+	struct blist preserved; /* of int32_t: fd numbers that the container keeps beside 0, 1, 2 */
+	int16_t ctl_slot, start_slot, pidns_slot;
+	int16_t root_slot;      /* hull-init puts the root mount's fd here; STEP_NODE, _LINK and _DIR count from the slot `in` (the root's or the /dev tmpfs's) */
+	struct bstr rootfs;     /* host path */
+	uint64_t root_set, root_clr; /* attributes of the rootfs clone from the beginning (not read-only: that is late) */
+	uint32_t new_namespaces; /* CLONE_NEW… that S is born with: for messages and read-back */
+	uint32_t unshare_mount; /* 1: a mount namespace of its own */
+	uint64_t root_propagation; /* MS_… | MS_REC that the old tree gets before anything is mounted (slave or private) */
+	struct blob_finale fin;
+};
+
+#define BLOB_MAX ((size_t)16 << 20)
+#define BLOB_SLOTS_MAX 4096
+
+static inline const char *blob_str(const struct blob *b, struct bstr s)
+{
+	return s.off ? (const char *)b + s.off : NULL;
+}
+
+static inline const void *blob_list(const struct blob *b, struct blist l)
+{
+	return (const char *)b + l.off;
+}
+
+#endif

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plan for people (one line a step) and for programs (JSON). Fixed sequences come from a constant table, so the picture is complete. */
+#include <errno.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "plan/plan.h"
+
+#define TEXT_MAX ((size_t)4 << 20)
+
+static const char *const phase_names[PH_MAX] = { "cgroup", "spawn", "enter", "source", "ident", "mount", "hooks",
+						 "pivot",  "mask",  "tty",   "drop",   "late",  "gate",  "exec" };
+static const char *const who_names[] = { "host", "S", "I" };
+
+
+static const char *str(const struct plan *p, struct bstr s)
+{
+	return s.off ? p->mem + s.off : "";
+}
+
+static const char *path(const struct plan *p, struct bpath at)
+{
+	return at.off ? p->mem + at.off : "";
+}
+
+static const struct { uint32_t flag; const char *name; } ns_names[] = {
+	{ CLONE_NEWPID, "pid" }, { CLONE_NEWNET, "network" }, { CLONE_NEWNS, "mount" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" }, { CLONE_NEWCGROUP, "cgroup" },
+};
+
+static void add_namespaces(struct buf *b, uint32_t flags)
+{
+	const char *sep = "";
+
+	for (size_t i = 0; i < ARRAY_LEN(ns_names); i++) {
+		if (!(flags & ns_names[i].flag))
+			continue;
+		buf_printf(b, "%s%s", sep, ns_names[i].name);
+		sep = "|";
+	}
+}
+
+static const struct { uint64_t bit; const char *on, *off; } attr_names[] = {
+	{ MOUNT_ATTR_RDONLY, "ro", "rw" }, { MOUNT_ATTR_NOSUID, "nosuid", "suid" }, { MOUNT_ATTR_NODEV, "nodev", "dev" }, { MOUNT_ATTR_NOEXEC, "noexec", "exec" },
+	{ MOUNT_ATTR_NODIRATIME, "nodiratime", "diratime" }, { MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow", "symfollow" },
+};
+
+/* "  ro,nosuid", with "r" before each word for the recursive masks. Returns whether anything was written. */
+static bool add_attr(struct buf *b, uint64_t set, uint64_t clr, const char *prefix, bool begun)
+{
+	for (size_t i = 0; i < ARRAY_LEN(attr_names); i++) {
+		bool on = set & attr_names[i].bit, off = clr & attr_names[i].bit;
+		if (!on && !off)
+			continue;
+		buf_printf(b, "%s%s%s", begun ? "," : "  ", prefix, on ? attr_names[i].on : attr_names[i].off);
+		begun = true;
+	}
+	if (clr & MOUNT_ATTR__ATIME || set & MOUNT_ATTR__ATIME) {
+		const char *mode = set & MOUNT_ATTR_NOATIME ? "noatime" : set & MOUNT_ATTR_STRICTATIME ? "strictatime" : "relatime";
+		buf_printf(b, "%s%s%s", begun ? "," : "  ", prefix, mode);
+		begun = true;
+	}
+	return begun;
+}
+
+static const char *prop_name(uint64_t prop)
+{
+	return prop & MS_SHARED ? "shared" : prop & MS_SLAVE ? "slave" : prop & MS_PRIVATE ? "private" : prop & MS_UNBINDABLE ? "unbindable" : "";
+}
+
+static void add_prop(struct buf *b, uint64_t prop, bool recursive)
+{
+	if (prop)
+		buf_printf(b, "  %s%s", recursive ? "r" : "", prop_name(prop));
+}
+
+static void say_mount(const struct plan *p, struct buf *b, const struct step *s)
+{
+	const struct blob_mount_opt *o = (const void *)(p->mem + s->u.mnt.opts.off);
+
+	buf_printf(b, "mount %s on %s", str(p, s->u.mnt.fstype), path(p, s->u.mnt.at));
+	add_attr(b, s->u.mnt.attr, 0, "", false);
+	for (uint32_t i = 0; i < s->u.mnt.opts.n; i++)
+		buf_printf(b, "%s%s%s%s", i ? "," : "  ", str(p, o[i].key), o[i].value.off ? "=" : "", str(p, o[i].value));
+	if (s->u.mnt.flags & MNT_LEGACY_IVERSION)
+		buf_add(b, "  iversion");
+	if (s->u.mnt.flags & MNT_LEGACY_SILENT)
+		buf_add(b, "  silent");
+	add_prop(b, s->u.mnt.prop, s->u.mnt.prop & MS_REC);
+}
+
+/* The host path whose clone is in `slot`. */
+static const char *source_of(const struct plan *p, int16_t slot)
+{
+	for (unsigned i = p->hdr.first[PH_SOURCE]; i < p->hdr.first[PH_SOURCE + 1]; i++)
+		if (p->steps[i].out == slot)
+			return str(p, p->steps[i].u.source.path);
+	return "";
+}
+
+static void say_bind(const struct plan *p, struct buf *b, const struct step *s)
+{
+	if (s->op == STEP_REMOUNT)
+		buf_printf(b, "remount %s", path(p, s->u.bind.at));
+	else
+		buf_printf(b, "%s %s on %s", s->u.bind.flags & BIND_RECURSIVE ? "rbind" : "bind", source_of(p, s->in), path(p, s->u.bind.at));
+	add_attr(b, s->u.bind.rset, s->u.bind.rclr, "r", add_attr(b, s->u.bind.set, s->u.bind.clr, "", false));
+	add_prop(b, s->u.bind.prop, s->u.bind.prop & MS_REC);
+}
+
+static void say_node(const struct plan *p, struct buf *b, const struct step *s)
+{
+	char type = S_ISBLK(s->u.node.mode) ? 'b' : S_ISFIFO(s->u.node.mode) ? 'p' : S_ISREG(s->u.node.mode) ? '-' : 'c';
+
+	buf_printf(b, "node %s%s %c %u:%u %04o %u:%u%s", s->u.node.flags & NODE_IN_DEV ? "/dev/" : "", path(p, s->u.node.at), type, s->u.node.major, s->u.node.minor,
+		   s->u.node.mode & 07777, s->u.node.uid, s->u.node.gid, s->u.node.flags & NODE_FOREIGN ? "  must exist" : "");
+}
+
+static void say_enter(const struct plan *p, struct buf *b, const struct step *s)
+{
+	if (s->op == STEP_TASKS) {
+		buf_printf(b, "write 0 to the tasks file in slot %d", s->in);
+	} else if (s->op == STEP_UNSHARE) {
+		buf_add(b, "unshare ");
+		add_namespaces(b, s->u.unshare.ns);
+	} else {
+		buf_add(b, "join ");
+		add_namespaces(b, s->u.join.ns);
+		buf_printf(b, " %s", s->op == STEP_JOIN_INIT ? "of the container's init" : str(p, s->u.join.path));
+	}
+}
+
+static void say_late_attr(const struct plan *p, struct buf *b, const struct step *s)
+{
+	buf_printf(b, "%s", s->in == p->hdr.root_slot ? "root" : "mount");
+	add_attr(b, s->u.attr.set, s->u.attr.clr, "", false);
+	add_prop(b, s->u.attr.prop, s->u.attr.recursive);
+}
+
+static void say_path(const struct plan *p, struct buf *b, const struct step *s)
+{
+	buf_printf(b, "%s %s", s->op == STEP_MASK ? "mask" : "read-only", path(p, s->u.path.at));
+}
+
+static void say_dir(const struct plan *p, struct buf *b, const struct step *s)
+{
+	buf_printf(b, "directory %s", path(p, s->u.dir.at));
+}
+
+static void say_link(const struct plan *p, struct buf *b, const struct step *s)
+{
+	buf_printf(b, "link %s → %s%s", path(p, s->u.link.at), str(p, s->u.link.target), s->u.link.flags & LINK_IF_TARGET ? "  if it exists" : "");
+}
+
+static void say_source(const struct plan *p, struct buf *b, const struct step *s)
+{
+	buf_printf(b, "clone %s%s", str(p, s->u.source.path), s->u.source.flags & BIND_RECURSIVE ? "  recursive" : "");
+}
+
+static void say_cgroup(const struct plan *p, struct buf *b, const struct step *s)
+{
+	if (s->op == STEP_CGROUP_MAKE)
+		buf_printf(b, "make cgroup %s", str(p, s->u.cg.value));
+	else
+		buf_printf(b, "write %s = %s (%s)", str(p, s->u.cg.file), str(p, s->u.cg.value), str(p, s->u.cg.controller));
+}
+
+static void say_ident(const struct plan *p, struct buf *b, const struct step *s)
+{
+	static const char *const names[STEP_OP_MAX] = { [STEP_HOSTNAME] = "hostname", [STEP_DOMAINNAME] = "domainname", [STEP_LO_UP] = "lo up" };
+
+	if (s->op == STEP_SYSCTL)
+		buf_printf(b, "sysctl %s = %s", str(p, s->u.write.name), str(p, s->u.write.value));
+	else
+		buf_printf(b, "%s%s%s", names[s->op], s->u.write.value.off ? " " : "", str(p, s->u.write.value));
+}
+
+static const struct { void (*say)(const struct plan *p, struct buf *b, const struct step *s); } steps[STEP_OP_MAX] = {
+	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
+	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_SOURCE] = { say_source }, [STEP_HOSTNAME] = { say_ident },
+	[STEP_DOMAINNAME] = { say_ident }, [STEP_LO_UP] = { say_ident }, [STEP_SYSCTL] = { say_ident }, [STEP_MOUNT] = { say_mount }, [STEP_BIND] = { say_bind },
+	[STEP_REMOUNT] = { say_bind }, [STEP_DIR] = { say_dir }, [STEP_NODE] = { say_node }, [STEP_LINK] = { say_link }, [STEP_MASK] = { say_path },
+	[STEP_RDONLY] = { say_path }, [STEP_ATTR] = { say_late_attr }, [STEP_PROPAGATION] = { say_late_attr },
+};
+
+/* ---- what is code and not steps ---- */
+
+static void say_devices(const struct plan *p, struct buf *b)
+{
+	buf_add(b, "device rules:");
+	for (size_t i = 0; i < p->devices.n; i++) {
+		const struct cg_device_rule *d = &p->devices.v[i];
+		buf_printf(b, "%s %s %c ", i ? "," : "", d->allow ? "allow" : "deny", d->type);
+		buf_printf(b, d->major < 0 ? "*" : "%lld", (long long)d->major);
+		buf_printf(b, d->minor < 0 ? ":* " : ":%lld ", (long long)d->minor);
+		buf_printf(b, "%s%s%s", d->access & 1 ? "r" : "", d->access & 2 ? "w" : "", d->access & 4 ? "m" : "");
+	}
+}
+
+static void say_spawn(const struct plan *p, struct buf *b)
+{
+	buf_add(b, "clone3 ");
+	add_namespaces(b, p->hdr.new_namespaces);
+	buf_add(b, cg_layout_v2(&p->facts->cg) >= 0 ? ", into cgroup" : "");
+}
+
+static void say_root(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "mount namespace around %s, %s", p->rootfs, prop_name(p->hdr.root_propagation));
+}
+
+static void say_hooks(struct buf *b, const char *list, const struct oci_hook *hooks, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		buf_printf(b, "%s%s[%zu] %s", b->len ? ", " : "", list, i, hooks[i].path);
+}
+
+static void say_host_hooks(const struct plan *p, struct buf *b)
+{
+	say_hooks(b, "hooks.prestart", p->cfg->hooks->prestart, p->cfg->hooks->n_prestart);
+	say_hooks(b, "hooks.createRuntime", p->cfg->hooks->create_runtime, p->cfg->hooks->n_create_runtime);
+}
+
+static void say_container_hooks(const struct plan *p, struct buf *b)
+{
+	say_hooks(b, "hooks.createContainer", p->cfg->hooks->create_container, p->cfg->hooks->n_create_container);
+}
+
+static void say_pivot(const struct plan *p, struct buf *b)
+{
+	(void)p;
+	buf_add(b, "pivot_root, drop the old root");
+}
+
+static void say_tty(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "terminal %u × %u, /dev/console", p->hdr.fin.console_width, p->hdr.fin.console_height);
+}
+
+static void say_ids(const struct plan *p, struct buf *b)
+{
+	const uint32_t *gids = (const void *)(p->mem + p->hdr.fin.gids.off);
+
+	buf_printf(b, "cwd %s, uid %u, gid %u, groups", path(p, p->hdr.fin.cwd), p->hdr.fin.uid, p->hdr.fin.gid);
+	for (uint32_t i = 0; i < p->hdr.fin.gids.n; i++)
+		buf_printf(b, "%s%u", i ? "," : " ", gids[i]);
+	if (!p->hdr.fin.gids.n)
+		buf_add(b, " none");
+	if (p->hdr.fin.flags & FIN_UMASK)
+		buf_printf(b, ", umask %04o", p->hdr.fin.umask);
+}
+
+static void say_caps(const struct plan *p, struct buf *b)
+{
+	static const char *const sets[CAPSET_N] = { "effective", "bounding", "inheritable", "permitted", "ambient" };
+
+	buf_add(b, "capabilities");
+	for (unsigned i = 0; i < CAPSET_N; i++)
+		buf_printf(b, " %s=%llx", sets[i], (unsigned long long)p->hdr.fin.caps[i]);
+	if (p->hdr.fin.flags & FIN_NO_NEW_PRIVS)
+		buf_add(b, ", no_new_privs");
+}
+
+static void say_rlimits(const struct plan *p, struct buf *b)
+{
+	const struct blob_rlimit *r = (const void *)(p->mem + p->hdr.fin.rlimits.off);
+
+	buf_add(b, "rlimits");
+	for (uint32_t i = 0; i < p->hdr.fin.rlimits.n; i++)
+		buf_printf(b, " %u=%llu:%llu", r[i].resource, (unsigned long long)r[i].soft, (unsigned long long)r[i].hard);
+}
+
+static void say_gate(const struct plan *p, struct buf *b)
+{
+	(void)p;
+	buf_add(b, "wait for `hull start`");
+}
+
+static void say_filter(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "seccomp filter, %u instructions, flags 0x%x", p->hdr.fin.filter.n, p->hdr.fin.filter_flags);
+}
+
+static void say_start_hooks(const struct plan *p, struct buf *b)
+{
+	say_hooks(b, "hooks.startContainer", p->cfg->hooks->start_container, p->cfg->hooks->n_start_container);
+}
+
+static void say_exec(const struct plan *p, struct buf *b)
+{
+	const struct bstr *args = (const void *)(p->mem + p->hdr.fin.args.off);
+
+	for (uint32_t i = 0; i < p->hdr.fin.args.n; i++)
+		buf_printf(b, "%s%s", i ? " " : "", str(p, args[i]));
+}
+
+static bool always(const struct plan *p) { return p->mem != NULL; }
+static bool if_host_hooks(const struct plan *p) { return p->host_hooks; }
+static bool if_container_hooks(const struct plan *p) { return p->hdr.fin.create_container.n; }
+static bool if_start_hooks(const struct plan *p) { return p->hdr.fin.start_container.n; }
+static bool if_terminal(const struct plan *p) { return p->hdr.fin.flags & FIN_TERMINAL; }
+static bool if_rlimits(const struct plan *p) { return p->hdr.fin.rlimits.n; }
+static bool if_filter(const struct plan *p) { return p->hdr.fin.filter.n; }
+static bool if_gate(const struct plan *p) { return p->hdr.fin.flags & FIN_GATE; }
+
+/* In the order in which they happen; each stands at the begin (before the steps) or at the end of its phase. */
+static const struct fixed {
+	uint8_t phase, who;
+	bool before;
+	const char *origin;
+	bool (*when)(const struct plan *p);
+	void (*say)(const struct plan *p, struct buf *b);
+} fixed[] = {
+	{ PH_CGROUP, WHO_HOST, false, "linux.resources.devices", always, say_devices },
+	{ PH_SPAWN, WHO_HOST, true, "linux.namespaces", always, say_spawn },
+	{ PH_MOUNT, WHO_S, true, "root.path", always, say_root },
+	{ PH_HOOKS, WHO_HOST, true, "hooks", if_host_hooks, say_host_hooks },
+	{ PH_HOOKS, WHO_S, true, "hooks.createContainer", if_container_hooks, say_container_hooks },
+	{ PH_PIVOT, WHO_S, true, "root.path", always, say_pivot },
+	{ PH_TTY, WHO_S, true, "process.terminal", if_terminal, say_tty },
+	{ PH_DROP, WHO_S, true, "process.user", always, say_ids },
+	{ PH_DROP, WHO_S, true, "process.capabilities", always, say_caps },
+	{ PH_DROP, WHO_S, true, "process.rlimits", if_rlimits, say_rlimits },
+	{ PH_GATE, WHO_I, true, "", if_gate, say_gate },
+	{ PH_EXEC, WHO_I, true, "linux.seccomp", if_filter, say_filter },
+	{ PH_EXEC, WHO_I, true, "hooks.startContainer", if_start_hooks, say_start_hooks },
+	{ PH_EXEC, WHO_I, true, "process.args", always, say_exec },
+};
+
+/* ---- output ---- */
+
+struct line { unsigned n; uint8_t phase, who; const char *origin; char text[4096]; };
+
+static const char *who_name(const struct plan *p, uint8_t who)
+{
+	bool one_process = !(p->hdr.fin.flags & FIN_JOIN_PID);
+
+	return who != WHO_HOST && one_process ? "init" : who_names[who];
+}
+
+static void print_line(const struct plan *p, struct buf *b, bool json, const struct line *l)
+{
+	char text[sizeof(l->text) * 2];
+
+	err_escape(l->text, text, sizeof(text));
+	if (!json) {
+		buf_printf(b, "%4u  %-6s  %-4s  %-60s  %s\n", l->n, phase_names[l->phase], who_name(p, l->who), text, l->origin);
+		return;
+	}
+	buf_printf(b, "%s\n  {\"n\": %u, \"phase\": \"%s\", \"who\": \"%s\", \"step\": ", l->n > 1 ? "," : "", l->n, phase_names[l->phase], who_name(p, l->who));
+	buf_add_json(b, text);
+	buf_add(b, ", \"from\": ");
+	buf_add_json(b, l->origin);
+	buf_add(b, "}");
+}
+
+static void print_fixed(const struct plan *p, struct buf *b, bool json, unsigned phase, bool before, struct line *l)
+{
+	struct buf text;
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
+		const struct fixed *f = &fixed[i];
+		if (f->phase != phase || f->before != before || !f->when(p))
+			continue;
+		buf_init(&text, l->text, sizeof(l->text));
+		f->say(p, &text);
+		l->n++;
+		l->phase = f->phase;
+		l->who = f->who;
+		l->origin = f->origin;
+		print_line(p, b, json, l);
+	}
+}
+
+const char *plan_explain(const struct plan *p, bool json, struct err *e)
+{
+	struct line l = { 0 };
+	struct buf out, text;
+	char *storage = oci_arena_alloc(p->arena, TEXT_MAX);
+
+	if (!storage) {
+		err_sys(e, -ENOMEM, "print the plan");
+		return NULL;
+	}
+	buf_init(&out, storage, TEXT_MAX);
+	if (json)
+		buf_add(&out, "[");
+	else
+		buf_printf(&out, "%4s  %-6s  %-4s  %-60s  %s\n", "#", "phase", "who", "step", "from");
+	for (unsigned phase = 0; phase < PH_MAX; phase++) {
+		print_fixed(p, &out, json, phase, true, &l);
+		for (unsigned i = p->hdr.first[phase]; i < p->hdr.first[phase + 1]; i++) {
+			const struct step *s = &p->steps[i];
+			buf_init(&text, l.text, sizeof(l.text));
+			steps[s->op].say(p, &text, s);
+			l.n++;
+			l.phase = s->phase;
+			l.who = s->who;
+			l.origin = str(p, s->origin);
+			print_line(p, &out, json, &l);
+		}
+		print_fixed(p, &out, json, phase, false, &l);
+	}
+	buf_add(&out, json ? "\n]\n" : "");
+	if (out.overflow) {
+		err_set(e, ERR_SYS, EFBIG, "print the plan");
+		return NULL;
+	}
+	return storage;
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the host is like: read from the kernel, or from a text for tests. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "plan/plan.h"
+
+static uint32_t last_capability(void)
+{
+	uint32_t c = 0;
+
+	while (c < 63 && prctl(PR_CAPBSET_READ, c + 1, 0, 0, 0) >= 0)
+		c++;
+	return c;
+}
+
+/* Permitted and in the bounding set. */
+static uint64_t own_capabilities(uint32_t last)
+{
+	cap_t caps = cap_get_proc();
+	uint64_t mask = 0;
+
+	if (!caps)
+		return 0;
+	for (uint32_t c = 0; c <= last; c++) {
+		cap_flag_value_t on = CAP_CLEAR;
+		if (cap_get_flag(caps, (cap_value_t)c, CAP_PERMITTED, &on) == 0 && on == CAP_SET && prctl(PR_CAPBSET_READ, c, 0, 0, 0) == 1)
+			mask |= 1ull << c;
+	}
+	cap_free(caps);
+	return mask;
+}
+
+/* The initial user namespace maps everything onto itself. */
+static bool inside_user_namespace(void)
+{
+	char map[256];
+	unsigned long long in, out, size;
+
+	if (io_read_at(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) <= 0)
+		return true;
+	return sscanf(map, "%llu %llu %llu", &in, &out, &size) != 3 || in != 0 || out != 0 || size != UINT32_MAX;
+}
+
+/* 6.17 added the parameter; an older procfs answers EINVAL to the name. No superblock is made by asking. */
+static bool procfs_has_pidns(void)
+{
+	scoped_fd int fs = fsopen("proc", FSOPEN_CLOEXEC);
+	scoped_fd int self = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+
+	return fs >= 0 && self >= 0 && fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, self) == 0;
+}
+
+static bool first_byte_is(const char *path, char c)
+{
+	char text[16];
+
+	return io_read_at(AT_FDCWD, path, text, sizeof(text)) > 0 && text[0] == c;
+}
+
+int facts_detect(struct facts *ret, struct err *e)
+{
+	*ret = (struct facts){ .euid = (uint32_t)geteuid() };
+	ret->in_userns = inside_user_namespace();
+	ret->last_cap = last_capability();
+	ret->caps = own_capabilities(ret->last_cap);
+	ret->procfs_pidns = ret->euid == 0 && procfs_has_pidns();
+	ret->apparmor = first_byte_is("/sys/module/apparmor/parameters/enabled", 'Y');
+	ret->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
+	return cg_layout_detect(&ret->cg, e);
+}
+
+/* ---- from a text ---- */
+
+/* "v2 cpu memory …", "v1 cpu,cpuacct memory name=systemd …", "hybrid cpu … | hugetlb": what stands after | is on v2. */
+static int parse_cgroups(char *words, struct facts *f, struct err *e)
+{
+	char *save = NULL, *mode = strtok_r(words, " ", &save);
+	struct cg_layout *l = &f->cg;
+	bool v2_part = mode && streq(mode, "v2");
+	struct cg_hier *unified = NULL;
+
+	*l = (struct cg_layout){ .mode = !mode ? CG_MODE_NONE : v2_part ? CG_MODE_V2 : streq(mode, "hybrid") ? CG_MODE_HYBRID : CG_MODE_V1 };
+	if (!mode || (!v2_part && !streq(mode, "v1") && !streq(mode, "hybrid")))
+		return err_set(e, ERR_USAGE, 0, "facts: cgroups \"%s\" — must be v1, v2 or hybrid", mode ? mode : "");
+	for (char *w = mode; w; w = strtok_r(NULL, " ", &save)) {
+		if (w == mode && !v2_part)
+			continue;
+		if (w == mode || streq(w, "|")) {
+			unified = &l->h[l->n++];
+			snprintf(unified->dir, sizeof(unified->dir), "%s", w == mode ? "" : "unified");
+			snprintf(unified->controllers, sizeof(unified->controllers), " ");
+			snprintf(unified->own, sizeof(unified->own), "/");
+			unified->v2 = true;
+			continue;
+		}
+		if (l->n == CG_HIER_MAX)
+			return err_set(e, ERR_USAGE, 0, "facts: more than %d hierarchies", CG_HIER_MAX);
+		struct cg_hier *h = unified ? unified : &l->h[l->n++];
+		size_t have = strlen(h->controllers);
+		if (!unified) {
+			snprintf(h->dir, sizeof(h->dir), "%s", str_starts(w, "name=") ? w + 5 : w);
+			snprintf(h->own, sizeof(h->own), "/");
+		}
+		snprintf(h->controllers + have, sizeof(h->controllers) - have, have ? "%s " : " %s ", w);
+		for (char *c = h->controllers; *c; c++)
+			if (*c == ',')
+				*c = ' ';
+	}
+	return 0;
+}
+
+static int parse_line(char *line, struct facts *f, struct err *e)
+{
+	char *value = strchr(line, ' ');
+	uint64_t n = 0;
+
+	if (value)
+		*value++ = '\0';
+	if (value && streq(line, "cgroups"))
+		return parse_cgroups(value, f, e);
+	if (!value || num_parse_u64(value, UINT64_MAX, &n) < 0)
+		return err_set(e, ERR_USAGE, 0, "facts: \"%s\" needs a number", line);
+	if (streq(line, "euid"))
+		f->euid = (uint32_t)n;
+	else if (streq(line, "in_userns"))
+		f->in_userns = n != 0;
+	else if (streq(line, "last_cap"))
+		f->last_cap = (uint32_t)n;
+	else if (streq(line, "caps"))
+		f->caps = n;
+	else if (streq(line, "procfs_pidns"))
+		f->procfs_pidns = n != 0;
+	else if (streq(line, "apparmor"))
+		f->apparmor = n != 0;
+	else if (streq(line, "selinux"))
+		f->selinux = n != 0;
+	else
+		return err_set(e, ERR_USAGE, 0, "facts: unknown key \"%s\"", line);
+	return 0;
+}
+
+int facts_parse(const char *text, struct facts *ret, struct err *e)
+{
+	char defaults[] = "v2 cpuset cpu io memory hugetlb pids rdma misc";
+	char copy[4096], *save = NULL;
+	int r;
+
+	*ret = (struct facts){ .last_cap = 40, .caps = (1ull << 41) - 1, .procfs_pidns = true };
+	r = parse_cgroups(defaults, ret, e);
+	if (r == 0 && strlen(text) >= sizeof(copy))
+		r = err_set(e, ERR_USAGE, 0, "facts: more than %zu bytes", sizeof(copy) - 1);
+	if (r < 0)
+		return r;
+	memcpy(copy, text, strlen(text) + 1);
+	for (char *line = strtok_r(copy, "\n", &save); line && r == 0; line = strtok_r(NULL, "\n", &save))
+		if (line[0] != '#')
+			r = parse_line(line, ret, e);
+	return r;
+}

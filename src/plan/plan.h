@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config → plan: every decision is taken here, once, without a side effect and without root. The plan is built directly in the form that hull-init reads
+ * (blob.h); what belongs to the host stands beside it. A plan never depends on the machine that runs it: the host comes in as `struct facts`. */
+#ifndef HULL_PLAN_PLAN_H
+#define HULL_PLAN_PLAN_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "cgroup/cgroup.h"
+#include "ocispec/ocispec.h"
+#include "plan/blob.h"
+#include "seccomp/seccomp.h"
+
+/* What the host is like, as far as a decision depends on it. */
+struct facts {
+	uint32_t euid;
+	bool in_userns;           /* not in the initial user namespace */
+	uint32_t last_cap;        /* highest capability that the kernel knows */
+	uint64_t caps;            /* what the caller can give: permitted and in the bounding set */
+	bool procfs_pidns;        /* procfs takes pidns= (seen from 6.17) */
+	bool apparmor, selinux;   /* active on this host */
+	struct cg_layout cg;
+};
+
+int facts_detect(struct facts *ret, struct err *e);
+/* Read facts from a text of "key value" lines (tests/plan): only what is named differs from a fixed modern v2 host with root. */
+int facts_parse(const char *text, struct facts *ret, struct err *e);
+
+struct plan_opts {
+	const char *id;
+	const char *bundle;        /* absolute */
+	const char *config_name;   /* for messages */
+	bool gate;                 /* create: wait for start */
+	bool new_keyring;
+	const int *preserved; size_t n_preserved; /* fd numbers */
+	const uint8_t *token;      /* 16 bytes */
+	uint32_t log_level;
+};
+
+/* Which process of the configuration exec runs, and in what. */
+struct plan_exec_opts {
+	const char *id;
+	const int *preserved; size_t n_preserved;
+	bool joins_pid;            /* the container has a pid namespace other than the caller's */
+	uint32_t namespaces;       /* CLONE_NEW… that the container has and the caller is not in */
+	uint32_t log_level;
+	bool shares_ptrace;        /* the container's bounding set has CAP_SYS_PTRACE */
+};
+
+/* Slots that the host fills. -1: not used by this plan. */
+struct plan_slots { int16_t ctl, start, pidfd, tasks, n_tasks; };
+
+struct plan {
+	struct blob hdr;           /* copied to the front of `mem` when sealed */
+	char *mem; size_t len, cap; /* the block, in the arena */
+	struct step *steps; size_t n_steps, cap_steps;
+	struct oci_arena *arena;
+	const struct facts *facts;
+	const struct oci_config *cfg;
+	struct plan_slots slots;
+	int16_t dev_slot;          /* the /dev tmpfs of this container, or -1 */
+	bool dev_foreign;          /* /dev is a bind or somebody's file system: nothing is made there */
+	const char *bundle, *rootfs; /* absolute host paths */
+	const char *cgroup_path;   /* absolute in each hierarchy */
+	struct cg_writes writes;
+	struct cg_devices devices;
+	uint32_t joined;           /* CLONE_NEW… joined by path */
+	bool host_hooks;           /* prestart or createRuntime hooks run at create */
+	bool late_writes;
+	bool sealed;
+};
+
+/* The plan of create and run. Strings and block live in `a`; `cfg` and `f` must live as long as the plan. Every error names a JSON path. */
+int plan_create(const struct facts *f, const struct oci_config *cfg, const struct plan_opts *o, struct oci_arena *a, struct plan *ret, struct err *e);
+/* The plan of exec: `proc` in a container whose configuration is `cfg`. */
+int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct oci_process *proc, const struct plan_exec_opts *o, struct oci_arena *a,
+	      struct plan *ret, struct err *e);
+/* Text (one line a step) or JSON. */
+const char *plan_explain(const struct plan *p, bool json, struct err *e);
+
+/* The finished block, `*ret_size` bytes; the host writes fd numbers into it through plan_set_fd before it is sent. */
+const struct blob *plan_seal(struct plan *p, size_t *ret_size, struct err *e);
+void plan_set_fd(struct plan *p, int16_t slot, int fd);
+
+/* ---- for the files of this directory ---- */
+
+struct bstr plan_str(struct plan *p, const char *s);
+struct bstr plan_strf(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+struct bpath plan_path(struct plan *p, const char *s);
+/* `n` strings as a list of struct bstr. */
+struct blist plan_strv(struct plan *p, const char *const *v, size_t n);
+/* Copy of `n` elements of `size` bytes. */
+struct blist plan_list(struct plan *p, const void *v, size_t n, size_t size);
+/* A new step; `origin` is its JSON path or "(reason)". Never NULL: when memory is short an error is remembered and plan_seal reports it. */
+struct step *plan_step(struct plan *p, enum step_op op, enum phase phase, enum step_who who, const char *origin);
+int16_t plan_slot(struct plan *p);
+/* printf into the arena. */
+const char *plan_text(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Absolute, without "." and doubled or trailing slashes; ".." stays (the kernel resolves it inside the root). */
+const char *plan_clean_path(struct plan *p, const char *s);
+
+int plan_add_namespaces(struct plan *p, struct err *e);
+int plan_add_ident(struct plan *p, struct err *e);
+int plan_add_sysctls(struct plan *p, struct err *e);
+int plan_add_mounts(struct plan *p, struct err *e);
+/* A mount of type cgroup (v2_only: cgroup2) at `at`: what the container may see of the hierarchies. */
+int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uint64_t attr, bool v2_only, struct err *e);
+/* Path, writes and device rules. */
+int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e);
+int plan_add_devices(struct plan *p, struct err *e);
+int plan_add_paths(struct plan *p, struct err *e);
+int plan_add_process(struct plan *p, const struct oci_process *proc, const char *where, struct err *e);
+int plan_add_filter(struct plan *p, struct err *e);
+int plan_add_hooks(struct plan *p, const struct plan_opts *o, struct err *e);
+/* What this build can't do yet, refused with its JSON path. */
+int plan_refuse(const struct facts *f, const struct oci_config *cfg, struct err *e);
+int plan_refuse_process(const struct facts *f, const struct oci_process *proc, const char *where, struct err *e);
+/* The namespace of this type in the configuration, or NULL. */
+const struct oci_namespace *plan_find_namespace(const struct oci_config *cfg, enum oci_namespace_type type);
+uint32_t plan_clone_flag(enum oci_namespace_type type);
+
+/* One mount's options, decided. */
+struct mount_words {
+	uint64_t set, clr, rset, rclr; /* MOUNT_ATTR_… of the mount, of it and all below */
+	uint32_t sb_flags;             /* index bits into the table of superblock flags */
+	uint32_t prop;                 /* MS_… | MS_REC, 0 = not asked for */
+	bool bind, recursive, remount, ro;
+	uint32_t legacy;               /* MNT_LEGACY_… */
+	struct blob_mount_opt *data; size_t n_data;
+	const char **data_word; size_t *data_index; /* as they were written, and where */
+};
+/* `where` is "mounts[i]". */
+int mount_words_parse(struct plan *p, const struct oci_mount *m, const char *where, struct mount_words *ret, struct err *e);
+/* All words that hull knows, for `features` and tests; NULL-terminated. */
+const char *const *mount_words_known(void);
+/* fsconfig flag names of `sb_flags`, in order; returns how many were written to `ret` (8 at most). */
+unsigned mount_words_sb_names(uint32_t sb_flags, const char **ret);
+
+#endif

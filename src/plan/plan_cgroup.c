@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The container's cgroup (path, writes, device rules) and what it sees of the hierarchies at /sys/fs/cgroup. */
+#include <errno.h>
+#include <linux/sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "plan/plan.h"
+
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* Host hooks run while the container's process waits: a pids limit must have room for what init itself starts (createContainer hooks). */
+static unsigned helper_processes(const struct oci_config *c)
+{
+	unsigned n = 0;
+
+	if (c->hooks && (c->hooks->n_create_container || c->hooks->n_start_container))
+		n++;
+	const struct oci_namespace *pid = plan_find_namespace(c, OCI_NS_PID);
+	if (pid && pid->path)
+		n++;
+	return n;
+}
+
+static void add_host_steps(struct plan *p)
+{
+	struct bstr path = plan_str(p, p->cgroup_path);
+
+	plan_step(p, STEP_CGROUP_MAKE, PH_CGROUP, WHO_HOST, "linux.cgroupsPath")->u.cg.value = path;
+	for (size_t i = 0; i < p->writes.n; i++) {
+		const struct cg_write *w = &p->writes.v[i];
+		const char *hier = p->facts->cg.h[w->hier].dir;
+		struct bstr controller = plan_str(p, hier[0] ? hier : "v2"), file = plan_str(p, w->file), value = plan_str(p, w->value);
+		struct step *s = plan_step(p, STEP_CGROUP_WRITE, w->when == CG_LATE ? PH_LATE : PH_CGROUP, WHO_HOST, w->origin);
+		s->u.cg.controller = controller;
+		s->u.cg.file = file;
+		s->u.cg.value = value;
+		s->u.cg.late = w->when;
+		p->late_writes |= w->when == CG_LATE;
+	}
+}
+
+int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
+{
+	const struct oci_linux *l = p->cfg->linux_;
+	char *path = oci_arena_alloc(p->arena, CG_PATH_MAX);
+	int r;
+
+	if (!path)
+		return err_sys(e, -ENOMEM, "resolve linux.cgroupsPath");
+	if (p->facts->cg.mode == CG_MODE_NONE)
+		return err_set(e, ERR_UNSUPPORTED, ENOENT, "no cgroup hierarchy is mounted at " CGROUP_ROOT);
+	r = cg_path_resolve(l->cgroups_path && l->cgroups_path[0] ? l->cgroups_path : NULL, o->id, path, e);
+	if (r < 0)
+		return r;
+	p->cgroup_path = path;
+	r = cg_plan(&p->facts->cg, l->resources, helper_processes(p->cfg), p->arena, &p->writes, &p->devices, e);
+	if (r < 0)
+		return r;
+	add_host_steps(p);
+	return 0;
+}
+
+/* One hierarchy below the tmpfs: new from inside of a cgroup namespace of our own, else a bind of what the container may see. A cgroup2 superblock is never
+ * made from the host's own cgroup namespace: that would reset the host's nsdelegate (speed.md). */
+static void add_hierarchy(struct plan *p, const struct cg_hier *h, const char *at, const char *where, uint64_t attr)
+{
+	bool own_ns = plan_find_namespace(p->cfg, OCI_NS_CGROUP) != NULL;
+
+	if (own_ns) {
+		struct blob_mount_opt opts[32];
+		size_t n = 0;
+		char words[sizeof(h->controllers)], *save = NULL;
+
+		memcpy(words, h->controllers, sizeof(words));
+		for (char *w = h->v2 ? NULL : strtok_r(words, " ", &save); w && n + 2 < ARRAY_LEN(opts); w = strtok_r(NULL, " ", &save)) {
+			if (str_starts(w, "name=")) {
+				opts[n++] = (struct blob_mount_opt){ plan_str(p, "none"), { 0 } };
+				opts[n++] = (struct blob_mount_opt){ plan_str(p, "name"), plan_str(p, w + 5) };
+			} else {
+				opts[n++] = (struct blob_mount_opt){ plan_str(p, w), { 0 } };
+			}
+		}
+		struct blist list = plan_list(p, opts, n, sizeof(opts[0]));
+		struct bstr type = plan_str(p, h->v2 ? "cgroup2" : "cgroup"), source = plan_str(p, "cgroup");
+		struct bpath path = plan_path(p, at);
+		struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, where);
+		s->u.mnt.fstype = type;
+		s->u.mnt.source = source;
+		s->u.mnt.opts = list;
+		s->u.mnt.attr = attr;
+		s->u.mnt.at = path;
+		return;
+	}
+	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path);
+	struct bpath path = plan_path(p, at);
+	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, where);
+	int16_t slot = src->out = plan_slot(p);
+	src->u.source.path = host;
+	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, where);
+	s->in = slot;
+	s->u.bind.set = attr;
+	s->u.bind.at = path;
+}
+
+/* "cpu,cpuacct" is also found as "cpu" and as "cpuacct". */
+static void add_names(struct plan *p, const struct cg_hier *h, int16_t tmpfs, const char *where)
+{
+	char names[sizeof(h->dir)], *save = NULL;
+
+	if (!strchr(h->dir, ','))
+		return;
+	memcpy(names, h->dir, sizeof(names));
+	for (char *w = strtok_r(names, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+		struct bpath at = plan_path(p, w);
+		struct bstr target = plan_str(p, h->dir);
+		struct step *s = plan_step(p, STEP_LINK, PH_MOUNT, WHO_S, where);
+		s->in = tmpfs;
+		s->u.link.at = at;
+		s->u.link.target = target;
+	}
+}
+
+static void add_v1_tree(struct plan *p, const char *at, const char *where, uint64_t attr)
+{
+	struct blob_mount_opt mode = { plan_str(p, "mode"), plan_str(p, "755") };
+	struct blist opts = plan_list(p, &mode, 1, sizeof(mode));
+	struct bstr type = plan_str(p, "tmpfs"), source = plan_str(p, "cgroup");
+	struct bpath path = plan_path(p, at);
+	struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, where);
+	int16_t tmpfs = s->out = plan_slot(p);
+
+	s->u.mnt.fstype = type;
+	s->u.mnt.source = source;
+	s->u.mnt.opts = opts;
+	s->u.mnt.attr = attr & ~(uint64_t)MOUNT_ATTR_RDONLY;
+	s->u.mnt.at = path;
+	for (unsigned i = 0; i < p->facts->cg.n; i++) {
+		const struct cg_hier *h = &p->facts->cg.h[i];
+		struct bpath dir = plan_path(p, h->dir);
+		struct step *d = plan_step(p, STEP_DIR, PH_MOUNT, WHO_S, where);
+		d->in = tmpfs;
+		d->u.dir.at = dir;
+		d->u.dir.mode = 0755;
+		add_names(p, h, tmpfs, where);
+		add_hierarchy(p, h, plan_text(p, "%s/%s", at, h->dir), where, attr);
+	}
+	if (attr & MOUNT_ATTR_RDONLY) {
+		struct step *late = plan_step(p, STEP_ATTR, PH_MASK, WHO_S, where);
+		late->in = tmpfs;
+		late->u.attr.set = MOUNT_ATTR_RDONLY;
+	}
+}
+
+int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uint64_t attr, bool v2_only, struct err *e)
+{
+	const struct cg_layout *l = &p->facts->cg;
+	int v2 = cg_layout_v2(l);
+
+	if (v2_only && v2 < 0)
+		return err_config(e, plan_text(p, "%s.type", where), "\"cgroup2\" — this host has no cgroup v2 hierarchy");
+	if (v2_only || l->mode == CG_MODE_V2)
+		add_hierarchy(p, &l->h[v2], at, where, attr);
+	else
+		add_v1_tree(p, at, where, attr);
+	return 0;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* mounts[] → steps, in the configuration's order, whoever acts. */
+#include <linux/sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "plan/plan.h"
+
+#define LATE_PROP (MS_SHARED | MS_UNBINDABLE)
+
+/* One mount on its way into steps. */
+struct mount_job {
+	const struct oci_mount *m;
+	const char *where; /* "mounts[3]" */
+	const char *at;    /* cleaned destination */
+	struct mount_words w;
+};
+
+/* Over these files of proc lxcfs and its like put their own; anything else below /proc could fake what we or the program rely on (SEC-14). */
+static const char *const proc_files[] = {
+	"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo", "/proc/slabinfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
+	"/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+};
+
+static int check_destination(struct plan *p, const struct mount_job *j, struct err *e)
+{
+	const char *at = plan_text(p, "%s.destination", j->where), *type = j->m->type ? j->m->type : "";
+	bool in_proc = streq(j->at, "/proc") || str_starts(j->at, "/proc/");
+
+	if (streq(j->at, "/"))
+		return err_config(e, at, "\"%s\" — the root itself is configured by root.path", j->m->destination);
+	if (!in_proc || j->w.remount)
+		return 0;
+	if (streq(j->at, "/proc")) {
+		bool host_proc = j->w.bind && j->m->source && streq(plan_clean_path(p, j->m->source), "/proc");
+		if (streq(type, "proc") || host_proc)
+			return 0;
+		return err_config(e, at, "\"%s\" — only a mount of type \"proc\" may be there", j->m->destination);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(proc_files); i++)
+		if (streq(j->at, proc_files[i]))
+			return 0;
+	return err_config(e, at, "\"%s\" — inside /proc only cpuinfo, meminfo, stat, uptime and their like may be covered", j->m->destination);
+}
+
+/* What the configuration wants shared or unbindable is set last, when everything below it is mounted. */
+static void add_late_propagation(struct plan *p, struct step *s, const struct mount_job *j)
+{
+	uint32_t prop = j->w.prop;
+
+	if (!(prop & LATE_PROP))
+		return;
+	int16_t slot = s->out >= 0 ? s->out : (s->out = plan_slot(p));
+	struct step *late = plan_step(p, STEP_PROPAGATION, PH_MASK, WHO_S, j->where);
+	late->in = slot;
+	late->u.attr.prop = prop & ~(uint32_t)MS_REC;
+	late->u.attr.recursive = !!(prop & MS_REC);
+}
+
+static const char *source_path(struct plan *p, const struct mount_job *j)
+{
+	const char *source = j->m->source;
+
+	return source[0] == '/' ? source : plan_text(p, "%s/%s", p->bundle, source);
+}
+
+static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
+{
+	if (!j->m->source || !j->m->source[0])
+		return err_config(e, plan_text(p, "%s.source", j->where), "a bind mount needs a source");
+	if (j->w.n_data)
+		return err_config(e, plan_text(p, "%s.options[%zu]", j->where, j->w.data_index[0]), "\"%s\" — not an option of a bind mount", j->w.data_word[0]);
+	if (j->w.sb_flags || j->w.legacy)
+		log_warn("%s.options: sync, dirsync, lazytime, mand, iversion and silent belong to the file system: without effect on a bind mount", j->where);
+	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, plan_text(p, "%s.source", j->where));
+	src->out = plan_slot(p);
+	src->u.source.path = plan_str(p, source_path(p, j));
+	src->u.source.flags = j->w.recursive ? BIND_RECURSIVE : 0;
+	int16_t slot = src->out;
+
+	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, j->where);
+	s->in = slot;
+	s->u.bind.set = j->w.set;
+	s->u.bind.clr = j->w.clr;
+	s->u.bind.rset = j->w.rset;
+	s->u.bind.rclr = j->w.rclr;
+	s->u.bind.flags = j->w.recursive ? BIND_RECURSIVE : 0;
+	s->u.bind.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
+	s->u.bind.at = plan_path(p, j->at);
+	if (j->w.prop & LATE_PROP)
+		s->out = slot;
+	add_late_propagation(p, s, j);
+	return 0;
+}
+
+/* Filesystem data and superblock flags as fsconfig calls, in the configuration's order. */
+static struct blist mount_data(struct plan *p, const struct mount_job *j)
+{
+	const char *names[8];
+	unsigned n_sb = mount_words_sb_names(j->w.sb_flags, names);
+	struct blob_mount_opt *all = oci_arena_alloc(p->arena, (j->w.n_data + n_sb + 1) * sizeof(*all));
+	size_t n = 0;
+
+	if (!all)
+		return (struct blist){ 0, 0 };
+	for (unsigned i = 0; i < n_sb; i++)
+		all[n++] = (struct blob_mount_opt){ plan_str(p, names[i]), { 0 } };
+	for (size_t i = 0; i < j->w.n_data; i++)
+		all[n++] = j->w.data[i];
+	return plan_list(p, all, n, sizeof(*all));
+}
+
+static bool has_data(const struct mount_job *j, const char *key)
+{
+	size_t n = strlen(key);
+
+	for (size_t i = 0; i < j->w.n_data; i++)
+		if (str_starts(j->w.data_word[i], key) && j->w.data_word[i][n] == '=')
+			return true;
+	return false;
+}
+
+/* A tmpfs is filled (nodes, mount points) before it becomes read-only. */
+static void add_late_readonly(struct plan *p, struct step *s, const char *where)
+{
+	if (s->out < 0)
+		s->out = plan_slot(p);
+	s->u.mnt.attr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
+	int16_t slot = s->out;
+	struct step *late = plan_step(p, STEP_ATTR, PH_MASK, WHO_S, where);
+	late->in = slot;
+	late->u.attr.set = MOUNT_ATTR_RDONLY;
+}
+
+static void add_new_superblock(struct plan *p, const struct mount_job *j)
+{
+	const char *type = j->m->type;
+	bool tmpfs = streq(type, "tmpfs"), proc = streq(type, "proc");
+	struct blist data = mount_data(p, j);
+	struct bstr fstype = plan_str(p, type), source = plan_str(p, j->m->source ? j->m->source : type);
+	struct bpath at = plan_path(p, j->at);
+	struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, j->where);
+
+	s->u.mnt.fstype = fstype;
+	s->u.mnt.source = source;
+	s->u.mnt.at = at;
+	s->u.mnt.opts = data;
+	s->u.mnt.attr = j->w.set | j->w.rset;
+	s->u.mnt.flags = j->w.legacy;
+	s->u.mnt.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
+	if (proc || streq(type, "sysfs"))
+		s->u.mnt.flags |= MNT_REAL_DIR;
+	if (proc && (p->joined & CLONE_NEWPID)) {
+		s->u.mnt.flags |= MNT_PROC_PIDNS;
+		s->in = p->hdr.pidns_slot;
+	}
+	if (tmpfs && !has_data(j, "mode"))
+		s->u.mnt.flags |= MNT_COVERED_MODE;
+	if (tmpfs && streq(j->at, "/dev")) {
+		s->u.mnt.flags |= MNT_DEV_TMPFS;
+		s->out = p->dev_slot = plan_slot(p);
+	}
+	if (streq(type, "devpts") && streq(j->at, "/dev/pts")) {
+		s->u.mnt.flags |= MNT_DEVPTS;
+		s->out = plan_slot(p);
+	}
+	/* plan_step may move the array: `s` is not used after another step is added. */
+	size_t index = p->n_steps - 1;
+	if (tmpfs && (s->u.mnt.attr & MOUNT_ATTR_RDONLY))
+		add_late_readonly(p, s, j->where);
+	add_late_propagation(p, &p->steps[index], j);
+}
+
+static int add_one(struct plan *p, const struct mount_job *j, struct err *e)
+{
+	const char *type = j->m->type;
+
+	if (j->w.bind && !j->w.remount)
+		return add_bind(p, j, e);
+	if (j->w.remount) {
+		struct bpath at = plan_path(p, j->at);
+		struct step *s = plan_step(p, STEP_REMOUNT, PH_MOUNT, WHO_S, j->where);
+		s->u.bind.set = j->w.set;
+		s->u.bind.clr = j->w.clr;
+		s->u.bind.rset = j->w.rset;
+		s->u.bind.rclr = j->w.rclr;
+		s->u.bind.at = at;
+		return 0;
+	}
+	if (!type || !type[0] || streq(type, "none"))
+		return err_config(e, plan_text(p, "%s.type", j->where), "is needed: the mount is neither \"bind\" nor \"remount\"");
+	if (streq(type, "cgroup") || streq(type, "cgroup2"))
+		return plan_add_cgroup_mount(p, j->at, j->where, j->w.set | j->w.rset, streq(type, "cgroup2"), e);
+	if (streq(type, "proc") && (p->joined & CLONE_NEWPID) && !p->facts->procfs_pidns)
+		return err_config(e, plan_text(p, "%s.type", j->where), "\"proc\" of a joined pid namespace needs a kernel whose procfs takes pidns= (6.17)");
+	add_new_superblock(p, j);
+	return 0;
+}
+
+/* Where the container's /dev comes from decides who may make nodes in it (attacks-tried H17). */
+static void note_dev(struct plan *p, const struct mount_job *j)
+{
+	if (streq(j->at, "/dev") && !j->w.remount && (j->w.bind || !j->m->type || !streq(j->m->type, "tmpfs"))) {
+		p->dev_foreign = true;
+		p->dev_slot = -1;
+	} else if (streq(j->at, "/dev") && !j->w.remount) {
+		p->dev_foreign = false;
+	}
+}
+
+/* The specification demands the default devices; without any mount on /dev they would be made in the image. */
+static void add_default_dev(struct plan *p)
+{
+	static const char *const options[] = { "nosuid", "strictatime", "mode=755", "size=65536k" };
+	struct oci_mount m = { .destination = "/dev", .type = "tmpfs", .source = "tmpfs",
+			       .options = { (const char **)(uintptr_t)options, ARRAY_LEN(options), true } };
+	struct mount_job j = { .m = &m, .where = "(default /dev)", .at = "/dev" };
+	struct err ignored;
+
+	if (mount_words_parse(p, &m, j.where, &j.w, &ignored) == 0)
+		add_new_superblock(p, &j);
+}
+
+int plan_add_mounts(struct plan *p, struct err *e)
+{
+	const struct oci_config *c = p->cfg;
+	bool has_dev = false;
+	int r;
+
+	for (size_t i = 0; i < c->n_mounts; i++)
+		has_dev |= streq(plan_clean_path(p, c->mounts[i].destination), "/dev");
+	if (!has_dev)
+		add_default_dev(p);
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		struct mount_job j = { .m = &c->mounts[i], .where = plan_text(p, "mounts[%zu]", i), .at = plan_clean_path(p, c->mounts[i].destination) };
+
+		r = mount_words_parse(p, j.m, j.where, &j.w, e);
+		if (r == 0)
+			r = check_destination(p, &j, e);
+		if (r == 0)
+			r = add_one(p, &j, e);
+		if (r < 0)
+			return r;
+		note_dev(p, &j);
+	}
+	return 0;
+}

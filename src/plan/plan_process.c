@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process part: what the finale sets and what it executes. */
+#include <errno.h>
+#include <linux/sched.h>
+#include <sys/capability.h>
+#include <sys/resource.h>
+
+#include "base/num.h"
+#include "plan/plan.h"
+
+static const struct { const char *name; uint32_t resource; } rlimit_names[] = {
+	{ "RLIMIT_AS", RLIMIT_AS },	      { "RLIMIT_CORE", RLIMIT_CORE },	      { "RLIMIT_CPU", RLIMIT_CPU },
+	{ "RLIMIT_DATA", RLIMIT_DATA },	      { "RLIMIT_FSIZE", RLIMIT_FSIZE },	      { "RLIMIT_LOCKS", RLIMIT_LOCKS },
+	{ "RLIMIT_MEMLOCK", RLIMIT_MEMLOCK }, { "RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE }, { "RLIMIT_NICE", RLIMIT_NICE },
+	{ "RLIMIT_NOFILE", RLIMIT_NOFILE },   { "RLIMIT_NPROC", RLIMIT_NPROC },	      { "RLIMIT_RSS", RLIMIT_RSS },
+	{ "RLIMIT_RTPRIO", RLIMIT_RTPRIO },   { "RLIMIT_RTTIME", RLIMIT_RTTIME },     { "RLIMIT_SIGPENDING", RLIMIT_SIGPENDING },
+	{ "RLIMIT_STACK", RLIMIT_STACK },
+};
+
+static int add_rlimits(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
+{
+	struct blob_rlimit limits[ARRAY_LEN(rlimit_names)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < proc->n_rlimits; i++) {
+		const struct oci_rlimit *r = &proc->rlimits[i];
+		size_t k = 0;
+		while (k < ARRAY_LEN(rlimit_names) && !streq(rlimit_names[k].name, r->type))
+			k++;
+		if (k == ARRAY_LEN(rlimit_names) || n == ARRAY_LEN(limits))
+			return err_config(e, plan_text(p, "%s.rlimits[%zu].type", where, i), "\"%s\" — not a resource limit of this kernel", r->type);
+		if (r->soft.v > r->hard.v)
+			return err_config(e, plan_text(p, "%s.rlimits[%zu].soft", where, i), "%llu — must not be above hard, %llu", (unsigned long long)r->soft.v,
+					  (unsigned long long)r->hard.v);
+		limits[n++] = (struct blob_rlimit){ .resource = rlimit_names[k].resource, .soft = r->soft.v, .hard = r->hard.v };
+	}
+	p->hdr.fin.rlimits = plan_list(p, limits, n, sizeof(limits[0]));
+	return 0;
+}
+
+/* The specification: a capability that can't be mapped or granted is a warning and never granted; the others are exact. */
+static uint64_t capability_mask(struct plan *p, const struct oci_strv *v, const char *where, const char *set)
+{
+	uint64_t mask = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		cap_value_t cap;
+		if (cap_from_name(v->v[i], &cap) < 0 || cap < 0 || (uint32_t)cap > p->facts->last_cap) {
+			log_warn("%s.capabilities.%s[%zu]: \"%s\" is not a capability of this kernel: not granted", where, set, i, v->v[i]);
+			continue;
+		}
+		mask |= 1ull << cap;
+	}
+	return mask;
+}
+
+static uint64_t grantable(struct plan *p, uint64_t mask, uint64_t limit, const char *where, const char *set, const char *why)
+{
+	uint64_t lost = mask & ~limit;
+
+	for (unsigned c = 0; c < 64; c++) {
+		char *name = lost & (1ull << c) ? cap_to_name((cap_value_t)c) : NULL;
+		if (name) {
+			log_warn("%s.capabilities.%s: \"%s\" can't be granted: %s", where, set, name, why);
+			cap_free(name);
+		}
+	}
+	(void)p;
+	return mask & limit;
+}
+
+static void add_capabilities(struct plan *p, const struct oci_process *proc, const char *where)
+{
+	static const struct oci_capabilities none;
+	const struct oci_capabilities *c = proc->capabilities ? proc->capabilities : &none;
+	uint64_t *caps = p->hdr.fin.caps, all = p->facts->caps;
+
+	caps[CAPSET_BOUNDING] = grantable(p, capability_mask(p, &c->bounding, where, "bounding"), all, where, "bounding", "the caller does not have it");
+	caps[CAPSET_PERMITTED] = grantable(p, capability_mask(p, &c->permitted, where, "permitted"), all, where, "permitted", "the caller does not have it");
+	caps[CAPSET_EFFECTIVE] = grantable(p, capability_mask(p, &c->effective, where, "effective"), caps[CAPSET_PERMITTED], where, "effective",
+					   "it is not in the permitted set");
+	caps[CAPSET_INHERITABLE] = grantable(p, capability_mask(p, &c->inheritable, where, "inheritable"), all, where, "inheritable",
+					     "the caller does not have it");
+	caps[CAPSET_AMBIENT] = grantable(p, capability_mask(p, &c->ambient, where, "ambient"), caps[CAPSET_PERMITTED] & caps[CAPSET_INHERITABLE], where,
+					 "ambient", "it is not in the permitted and the inheritable set");
+}
+
+/* Does env name `key`? The last entry of a name wins, as with both peers. */
+static bool env_has(const struct oci_strv *env, const char *key)
+{
+	size_t n = strlen(key);
+	bool has = false;
+
+	for (size_t i = 0; i < env->n; i++)
+		if (str_starts(env->v[i], key) && env->v[i][n] == '=')
+			has = env->v[i][n + 1] != '\0';
+	return has;
+}
+
+/* Without doubles (the last one wins), without an empty HOME, which is looked up instead. */
+static struct blist unique_env(struct plan *p, const struct oci_strv *env, bool drop_home)
+{
+	const char **v = oci_arena_alloc(p->arena, (env->n + 1) * sizeof(*v));
+	size_t n = 0;
+
+	for (size_t i = 0; v && i < env->n; i++) {
+		size_t key = strcspn(env->v[i], "=") + 1, k = i + 1;
+		while (k < env->n && strncmp(env->v[k], env->v[i], key) != 0)
+			k++;
+		if (k == env->n && !(drop_home && str_starts(env->v[i], "HOME=")))
+			v[n++] = env->v[i];
+	}
+	return plan_strv(p, v, n);
+}
+
+static int add_ids(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
+{
+	static const struct oci_user root;
+	const struct oci_user *u = proc->user ? proc->user : &root;
+	struct blob_finale *f = &p->hdr.fin;
+
+	if (u->uid.v == UINT32_MAX || u->gid.v == UINT32_MAX)
+		return err_config(e, plan_text(p, "%s.user.%s", where, u->uid.v == UINT32_MAX ? "uid" : "gid"), "%u — is no id (the kernel reads it as \"unchanged\")",
+				  UINT32_MAX);
+	if (u->umask.set && u->umask.v > 0777)
+		return err_config(e, plan_text(p, "%s.user.umask", where), "%u — must be from 0 to 511 (octal 0777)", u->umask.v);
+	for (size_t i = 0; i < u->additional_gids.n; i++)
+		if (u->additional_gids.v[i] == UINT32_MAX)
+			return err_config(e, plan_text(p, "%s.user.additionalGids[%zu]", where, i), "%u — is no id", UINT32_MAX);
+	f->uid = u->uid.v;
+	f->gid = u->gid.v;
+	f->gids = plan_list(p, u->additional_gids.v, u->additional_gids.n, sizeof(uint32_t));
+	if (u->umask.set) {
+		f->umask = u->umask.v;
+		f->flags |= FIN_UMASK;
+	}
+	return 0;
+}
+
+static int add_terminal(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
+{
+	struct blob_finale *f = &p->hdr.fin;
+
+	if (!proc->terminal.v)
+		return 0;
+	f->flags |= FIN_TERMINAL;
+	if (!proc->console_size)
+		return 0;
+	if (proc->console_size->width.v > UINT16_MAX || proc->console_size->height.v > UINT16_MAX)
+		return err_config(e, plan_text(p, "%s.consoleSize", where), "%llu × %llu — each must be at most 65535",
+				  (unsigned long long)proc->console_size->width.v, (unsigned long long)proc->console_size->height.v);
+	f->console_width = (uint16_t)proc->console_size->width.v;
+	f->console_height = (uint16_t)proc->console_size->height.v;
+	return 0;
+}
+
+int plan_add_process(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
+{
+	struct blob_finale *f = &p->hdr.fin;
+	int r;
+
+	if (proc->args.n == 0 || !proc->args.v[0][0])
+		return err_config(e, plan_text(p, "%s.args", where), "at least one entry is needed: the program");
+	f->args_origin = plan_strf(p, "%s.args[0]", where);
+	f->args = plan_strv(p, proc->args.v, proc->args.n);
+	bool home = env_has(&proc->env, "HOME");
+	if (!home)
+		f->flags |= FIN_HOME;
+	f->env = unique_env(p, &proc->env, !home);
+	f->cwd = plan_path(p, proc->cwd);
+	if (proc->no_new_privileges.v)
+		f->flags |= FIN_NO_NEW_PRIVS;
+	if (proc->oom_score_adj.set) {
+		if (proc->oom_score_adj.v < -1000 || proc->oom_score_adj.v > 1000)
+			return err_config(e, plan_text(p, "%s.oomScoreAdj", where), "%d — must be from -1000 to 1000", proc->oom_score_adj.v);
+		f->oom_score_adj = proc->oom_score_adj.v;
+		f->flags |= FIN_OOM;
+	}
+	add_capabilities(p, proc, where);
+	r = add_ids(p, proc, where, e);
+	if (r == 0)
+		r = add_rlimits(p, proc, where, e);
+	if (r == 0)
+		r = add_terminal(p, proc, where, e);
+	return r;
+}
+
+int plan_add_filter(struct plan *p, struct err *e)
+{
+	struct seccomp_filter filter;
+	int r;
+
+	if (!p->cfg->linux_ || !p->cfg->linux_->seccomp)
+		return 0;
+	r = seccomp_compile(p->cfg->linux_->seccomp, p->arena, &filter, e);
+	if (r < 0)
+		return r;
+	if (filter.notify)
+		return err_config(e, "linux.seccomp", "\"SCMP_ACT_NOTIFY\" — is not supported by this build");
+	p->hdr.fin.filter = plan_list(p, filter.insns, filter.n, sizeof(filter.insns[0]));
+	p->hdr.fin.filter_flags = filter.flags;
+	/* Into a joined pid namespace whose members may ptrace, nothing is born that still holds CAP_SYS_ADMIN: the filter is loaded before the
+	 * last clone (attacks-tried C1). That needs clone and what follows it to pass the filter. */
+	bool joins = p->hdr.fin.flags & FIN_JOIN_PID, nnp = p->hdr.fin.flags & FIN_NO_NEW_PRIVS;
+	if (joins && !nnp && (p->hdr.fin.caps[CAPSET_BOUNDING] & (1ull << CAP_SYS_PTRACE)))
+		p->hdr.fin.flags |= FIN_FILTER_IN_S;
+	return 0;
+}

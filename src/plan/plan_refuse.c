@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Valid configurations that this build can't carry out: refused with their place, before anything exists. Nothing is ever ignored in silence. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "plan/plan.h"
+
+static int refuse(struct err *e, const char *path, const char *what)
+{
+	err_config(e, path, "%s not supported by this build", what);
+	e->kind = ERR_CONFIG;
+	return -EINVAL;
+}
+
+static bool given(const char *s)
+{
+	return s && s[0];
+}
+
+int plan_refuse_process(const struct facts *f, const struct oci_process *proc, const char *where, struct err *e)
+{
+	char path[160];
+	const struct { bool set; const char *member, *what; } rows[] = {
+		{ proc->scheduler, "scheduler", "a scheduling policy is" },
+		{ proc->io_priority, "ioPriority", "an I/O priority is" },
+		{ given(proc->apparmor_profile), "apparmorProfile", f->apparmor ? "an AppArmor profile is" : "AppArmor is not active on this host, and profiles are" },
+		{ given(proc->selinux_label), "selinuxLabel", f->selinux ? "an SELinux label is" : "SELinux is not active on this host, and labels are" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (!rows[i].set)
+			continue;
+		snprintf(path, sizeof(path), "%s.%s", where, rows[i].member);
+		return refuse(e, path, rows[i].what);
+	}
+	return 0;
+}
+
+static int refuse_namespaces(const struct oci_config *c, struct err *e)
+{
+	const struct oci_linux *l = c->linux_;
+	char path[160];
+
+	for (size_t i = 0; i < l->n_namespaces; i++) {
+		const struct oci_namespace *ns = &l->namespaces[i];
+		snprintf(path, sizeof(path), "linux.namespaces[%zu]%s", i, ns->type == OCI_NS_MOUNT ? ".path" : ".type");
+		if (ns->type == OCI_NS_USER)
+			return refuse(e, path, "\"user\" — a user namespace is");
+		if (ns->type == OCI_NS_TIME)
+			return refuse(e, path, "\"time\" — a time namespace is");
+		if (ns->type == OCI_NS_MOUNT && ns->path)
+			return refuse(e, path, "joining a mount namespace is");
+	}
+	return 0;
+}
+
+int plan_refuse(const struct facts *f, const struct oci_config *c, struct err *e)
+{
+	static const struct oci_linux no_linux;
+	const struct oci_linux *l = c->linux_ ? c->linux_ : &no_linux;
+	char path[160];
+	int r;
+	const struct { bool set; const char *path, *what; } rows[] = {
+		{ l->n_net_devices, "linux.netDevices", "moving network devices is" },
+		{ l->intel_rdt, "linux.intelRdt", "Intel RDT is" },
+		{ l->memory_policy, "linux.memoryPolicy", "a memory policy is" },
+		{ l->personality, "linux.personality", "a personality is" },
+		{ given(l->mount_label), "linux.mountLabel", f->selinux ? "a mount label is" : "SELinux is not active on this host, and labels are" },
+		{ l->seccomp && given(l->seccomp->listener_path), "linux.seccomp.listenerPath", "a seccomp listener is" },
+	};
+
+	if (f->euid != 0 || f->in_userns)
+		return err_set(e, ERR_UNSUPPORTED, 0, "running as uid %u%s is not supported by this build: it needs root in the initial user namespace", f->euid,
+			       f->in_userns ? " in a user namespace" : "");
+	if (!c->linux_)
+		return err_config(e, "linux", "is needed for a container on Linux");
+	r = refuse_namespaces(c, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].set)
+			return refuse(e, rows[i].path, rows[i].what);
+	for (size_t i = 0; i < c->n_mounts; i++) {
+		snprintf(path, sizeof(path), "mounts[%zu].uidMappings", i);
+		if (c->mounts[i].n_uid_mappings || c->mounts[i].n_gid_mappings)
+			return refuse(e, path, "an idmapped mount is");
+	}
+	return c->process ? plan_refuse_process(f, c->process, "process", e) : 0;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/fd.h"
+
+const char *host_state_json(const struct state_rec *rec, enum oci_status status, struct oci_arena *a)
+{
+	struct oci_state s = { .oci_version = OCI_VERSION_MAX, .id = rec->id, .status = status, .bundle = rec->bundle, .annotations = rec->annotations,
+			       .rootfs = rec->rootfs };
+
+	if (status != OCI_STATUS_STOPPED)
+		s.pid = (struct opt_i64){ true, rec->init.pid };
+	const char *text = oci_write(&oci_state_desc, &s, 0, a, NULL);
+	return text ? text : "{}";
+}
+
+/* ---- the cgroup ---- */
+
+static int make_cgroup(struct creation *c, struct err *e)
+{
+	int r = cg_create(&c->facts.cg, c->plan.cgroup_path, c->rec.token, &c->cg, e);
+
+	if (r < 0)
+		return r;
+	c->cgroup_open = true;
+	for (unsigned i = 0; i < c->facts.cg.n; i++)
+		if (c->cg.made[i])
+			c->rec.cgroup_made |= 1u << i;
+	r = cg_apply(&c->cg, &c->plan.writes, CG_EARLY, e);
+	/* The filter is in force before the first node exists (attacks-tried H13). */
+	return r < 0 ? r : cg_devices_apply(&c->cg, &c->plan.devices, e);
+}
+
+/* ---- the child ---- */
+
+/* Bound here in the 0700 state directory, listened to by init at its gate. */
+static int make_start_socket(const struct state_dir *d, struct err *e)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	scoped_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return err_sys(e, -errno, "socket");
+	snprintf(a.sun_path, sizeof(a.sun_path), "/proc/self/fd/%d/start.sock", d->dfd);
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return err_sys(e, -errno, "bind start.sock");
+	return take_fd(&fd);
+}
+
+static int spawn(struct creation *c, struct err *e)
+{
+	int tasks[CG_HIER_MAX], n, r = 0;
+	scoped_fd int start = c->immediate ? -EBADF : make_start_socket(&c->dir, e);
+
+	if (!c->immediate && start < 0)
+		return start;
+	n = cg_open_tasks(&c->cg, tasks, ARRAY_LEN(tasks), e);
+	if (n < 0)
+		return n;
+	if (n != c->plan.slots.n_tasks)
+		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, c->plan.slots.n_tasks);
+	struct spawn_fds fds = { .cgroup = cg_clone_fd(&c->cg), .start = start, .pidfd = -1, .tasks = tasks };
+	if (r == 0 && !state_still_ours(&c->dir))
+		r = err_set(e, ERR_STATE, 0, "container \"%s\" was deleted while it was being created", c->id);
+	if (r == 0)
+		r = spawn_init(&c->plan, &fds, &c->child, e);
+	for (int i = 0; i < n; i++)
+		close(tasks[i]);
+	if (r < 0)
+		return r;
+	c->spawned = true;
+	return 0;
+}
+
+static int expect(struct creation *c, unsigned type, struct ctl_msg *m, int *fd, struct err *e)
+{
+	return spawn_expect(&c->child, type, c->timeout_ms, m, fd, &c->cg, e);
+}
+
+static int run_host_hooks(struct creation *c, struct err *e)
+{
+	const struct oci_hooks *h = c->cfg->hooks;
+	struct ctl_msg m;
+	int r;
+
+	if (!c->plan.host_hooks)
+		return 0;
+	r = expect(c, CTL_HOOKS_PLEASE, &m, NULL, e);
+	if (r < 0)
+		return r;
+	c->hooks_ran = true;
+	const char *state = host_state_json(&c->rec, OCI_STATUS_CREATED, c->arena);
+	r = hooks_run("prestart", h->prestart, h->n_prestart, state, c->rec.bundle, e);
+	if (r == 0)
+		r = hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, state, c->rec.bundle, e);
+	if (r < 0)
+		return r;
+	r = ctl_send(&c->child.ctl, CTL_HOOKS_DONE, 0, NULL, 0, -1);
+	return r < 0 ? err_sys(e, r, "tell init that the hooks are done") : 0;
+}
+
+static int take_console(struct creation *c, struct err *e)
+{
+	struct ctl_msg m;
+	scoped_fd int master = -1;
+	int r;
+
+	if (!(c->plan.hdr.fin.flags & FIN_TERMINAL))
+		return 0;
+	r = expect(c, CTL_CONSOLE, &m, &master, e);
+	if (r == 0)
+		r = console_check(master, e);
+	if (r == 0 && c->console_sock >= 0)
+		r = console_send(c->console_sock, master, "/dev/ptmx", e);
+	else if (r == 0)
+		c->master = take_fd(&master);
+	return r;
+}
+
+/* ---- recorded and read back ---- */
+
+static const struct { enum oci_namespace_type type; const char *name; } ns_files[] = {
+	{ OCI_NS_PID, "pid" }, { OCI_NS_NETWORK, "net" }, { OCI_NS_MOUNT, "mnt" }, { OCI_NS_IPC, "ipc" }, { OCI_NS_UTS, "uts" },
+	{ OCI_NS_USER, "user" }, { OCI_NS_CGROUP, "cgroup" }, { OCI_NS_TIME, "time" },
+};
+
+/* What init was given: exec compares it with what init has then (attacks-tried H12). */
+static void note_namespaces(struct creation *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ns_files); i++) {
+		char path[64];
+		struct stat st;
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)c->child.pid, ns_files[i].name);
+		if (stat(path, &st) == 0)
+			c->rec.ns[ns_files[i].type] = (struct ns_id){ st.st_dev, st.st_ino };
+	}
+}
+
+static int record(struct creation *c, enum state_stage stage, struct err *e)
+{
+	c->rec.stage = stage;
+	return state_rec_write(&c->dir, &c->rec, e);
+}
+
+/* The pid is on disk before anything of ours depends on it. */
+static int note_process(struct creation *c, struct err *e)
+{
+	int r = proc_id_of(c->child.pid, &c->rec.init);
+
+	return r < 0 ? err_sys(e, r, "read the start time of process %d", (int)c->child.pid) : record(c, STAGE_CREATING, e);
+}
+
+static int publish(struct creation *c, struct err *e)
+{
+	int r = record(c, STAGE_CREATED, e);
+
+	if (r == 0 && c->pidfd_sock >= 0)
+		r = console_send(c->pidfd_sock, c->child.pidfd, c->id, e);
+	if (r == 0 && c->pid_file)
+		r = pidfile_write(c->pid_file, c->child.pid, e);
+	return r;
+}
+
+static int release(struct creation *c, struct err *e)
+{
+	int r = ctl_send(&c->child.ctl, CTL_RELEASE, 0, NULL, 0, -1);
+
+	if (r != -EPIPE)
+		return r < 0 ? err_sys(e, r, "release init") : 0;
+	/* It died meanwhile: its own words, or how it ended. */
+	struct ctl_msg m;
+	r = expect(c, CTL_READY, &m, NULL, e);
+	return r < 0 ? r : err_sys(e, -EPIPE, "release init");
+}
+
+static int follow(struct creation *c, struct err *e)
+{
+	struct ctl_msg m;
+	int r = run_host_hooks(c, e);
+
+	if (r == 0)
+		r = take_console(c, e);
+	if (r == 0 && (c->plan.hdr.fin.flags & FIN_JOIN_PID)) {
+		r = spawn_adopt(&c->child, c->timeout_ms, e);
+		if (r == 0)
+			r = note_process(c, e);
+	}
+	if (r == 0)
+		r = expect(c, CTL_READY, &m, NULL, e);
+	if (r == 0)
+		note_namespaces(c);
+	if (r == 0)
+		r = cg_apply(&c->cg, &c->plan.writes, CG_LATE, e);
+	return r == 0 ? publish(c, e) : r;
+}
+
+/* Nothing has to happen between READY and the program: RELEASE is already there when init is, which saves two wake-ups. */
+static int release_early(struct creation *c, struct err *e)
+{
+	if (!c->immediate || c->plan.host_hooks || c->plan.late_writes || (c->plan.hdr.fin.flags & (FIN_TERMINAL | FIN_JOIN_PID)) || c->pidfd_sock >= 0)
+		return 0;
+	c->released = true;
+	return release(c, e);
+}
+
+/* init runs the createContainer hooks itself. Unless it failed at an earlier step of the plan they may have run, and then poststop hooks have to. */
+static void note_container_hooks(struct creation *c, const struct err *e)
+{
+	const struct oci_hooks *h = c->cfg->hooks;
+
+	if (h && h->n_create_container && c->spawned && (e->step == 0 || e->step > c->plan.hdr.first[PH_HOOKS]))
+		c->hooks_ran = true;
+}
+
+int host_build(struct creation *c, struct err *e)
+{
+	int r = make_cgroup(c, e);
+
+	if (r == 0)
+		r = spawn(c, e);
+	if (r == 0)
+		r = note_process(c, e);
+	if (r == 0)
+		r = release_early(c, e);
+	if (r == 0)
+		r = follow(c, e);
+	if (r < 0)
+		note_container_hooks(c, e);
+	return r;
+}
+
+int host_leave_at_gate(struct creation *c, struct err *e)
+{
+	int r = release(c, e);
+
+	if (r == 0)
+		r = spawn_wait_gate(&c->child, c->timeout_ms, &c->cg, e);
+	return r;
+}
+
+int host_execute(struct creation *c, struct err *e)
+{
+	const struct oci_hooks *h = c->cfg->hooks;
+	int timeout = h && h->n_start_container ? -1 : c->timeout_ms;
+	int r = c->released ? 0 : release(c, e);
+
+	if (r == 0)
+		r = spawn_wait_exec(&c->child, timeout, &c->cg, e);
+	if (r == 0 && h && h->n_poststart) {
+		c->hooks_ran = true;
+		r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(&c->rec, OCI_STATUS_RUNNING, c->arena), c->rec.bundle, e);
+	}
+	return r;
+}
+
+void host_close(struct creation *c)
+{
+	if (c->spawned)
+		spawn_end(&c->child, false);
+	if (c->cgroup_open)
+		cg_close(&c->cg);
+	state_close(&c->dir);
+	fd_close(&c->console_sock);
+	fd_close(&c->pidfd_sock);
+	fd_close(&c->master);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create and run on the host's side, one function a phase. */
+#ifndef HULL_RUN_HOST_H
+#define HULL_RUN_HOST_H
+
+#include "plan/plan.h"
+#include "run/run.h"
+#include "run/spawn.h"
+#include "state/state.h"
+
+/* Everything of one create or run. Made by lib/create.c; the fds belong to it. */
+struct creation {
+	const char *id;
+	int root_dfd;
+	struct oci_arena *arena;
+	struct oci_config *cfg;
+	struct facts facts;
+	struct plan plan;
+	struct state_rec rec;
+	struct state_dir dir;
+	struct cgroup cg;
+	struct child child;
+	const char *pid_file;
+	int console_sock;  /* -1: the foreground keeps the master */
+	int pidfd_sock;    /* -1 none */
+	int master;        /* foreground terminal, -1 none */
+	int timeout_ms;
+	bool claimed, cgroup_open, hooks_ran, spawned;
+	bool immediate;    /* run: no gate, RELEASE is the start */
+	bool released;
+};
+
+/* For an id that is claimed: make cgroup and child, follow it until it is READY, record it. What a failure leaves is the caller's to undo. */
+int host_build(struct creation *c, struct err *e);
+/* create: let it go to the gate. */
+int host_leave_at_gate(struct creation *c, struct err *e);
+/* run: let it execute; poststart hooks. */
+int host_execute(struct creation *c, struct err *e);
+/* Close what is open. */
+void host_close(struct creation *c);
+
+/* The state document of a container, for hooks: `status` as the specification wants it at that moment. */
+const char *host_state_json(const struct state_rec *rec, enum oci_status status, struct oci_arena *a);
+
+/* start, for a container that waits at its gate: connect, prove ourselves by the token, follow it to its execve. (gate.c) */
+int gate_start(const struct state_dir *d, const struct state_rec *rec, const struct cgroup *cg, int timeout_ms, struct err *e);
+
+#endif

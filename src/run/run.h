@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The host side: apply a plan. What of it the verbs in lib/ and the files of this directory call in each other. */
+#ifndef HULL_RUN_RUN_H
+#define HULL_RUN_RUN_H
+
+#include <sys/types.h>
+#include <termios.h>
+
+#include "base/err.h"
+#include "cgroup/cgroup.h"
+#include "ocispec/runtime.h"
+#include "state/state.h"
+
+/* ---- hooks.c: hooks that run on the host (prestart, createRuntime, poststart, poststop) ---- */
+
+/* Run `hooks` in order; `state_json` goes to stdin. Each runs in a process group of its own, with PDEATHSIG, exactly the configured environment (none: empty), cwd `cwd`,
+ * fds 0-2 only (stdout dropped, stderr captured), and is killed with its whole group after its timeout. The first failure ends the run; the error names
+ * hooks.LIST[i], the exit status or signal and the last line(s) of its stderr. `list` is "createRuntime" etc. (config.md, POSIX-platform Hooks) */
+int hooks_run(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd, struct err *e);
+/* The same, but a failure of one is a warning and the next one runs (poststop). */
+void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd);
+
+/* ---- console.c ---- */
+
+/* Check that `fd` is a pty master of a devpts (S_ISCHR, TIOCGPTN, DEVPTS_SUPER_MAGIC). */
+int console_check(int fd, struct err *e);
+/* Connect to the AF_UNIX stream socket at host path `path` (longer than 108 bytes works), non-blocking with a deadline. Returns the fd. Called before anything is made. */
+int console_connect(const char *path, const char *option, struct err *e);
+/* Hand `fd` (pty master, pidfd) over `sock` in one sendmsg with `name` as payload. */
+int console_send(int sock, int fd, const char *name, struct err *e);
+
+/* ---- wait.c: the foreground ---- */
+
+/* Wait for the process behind `pidfd` to exit, forwarding signals that the caller receives (all that can be caught but SIGCHLD, SIGURG…); with `master` >= 0 also copy between
+ * the caller's terminal (raw mode, restored afterwards) and the pty, forwarding SIGWINCH; every byte written is delivered (drain on exit). Reaps `pid` when it is our child.
+ * *ret_status: exit code or 128 + signal. Signals must have been blocked by wait_prepare before the process could exit. */
+struct wait_ctx { int signal_fd; sigset_t old_mask; };
+int wait_prepare(struct wait_ctx *w, struct err *e);
+int wait_foreground(struct wait_ctx *w, pid_t pid, int pidfd, int master, int *ret_status, struct err *e);
+void wait_restore(struct wait_ctx *w);
+
+/* ---- undo.c: the only clean-up code there is for what outlives the child ---- */
+
+/* Undo what the record lists, last first: kill the process (pidfd, start time) and everything in the cgroup that carries the token, wait, remove the cgroup. Idempotent. Within `timeout_ms`. */
+int undo_run(const struct state_rec *rec, int timeout_ms, struct err *e);
+
+/* ---- pidfile.c ---- */
+/* Decimal, no newline, atomically (temporary beside it + rename), mode 0644. */
+int pidfile_write(const char *path, pid_t pid, struct err *e);
+
+#endif

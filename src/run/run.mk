@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+run_sources = \
+	src/run/console.c \
+	src/run/gate.c \
+	src/run/hooks.c \
+	src/run/host.c src/run/host.h \
+	src/run/pidfile.c \
+	src/run/pty.c src/run/pty.h \
+	src/run/run.h \
+	src/run/spawn.c src/run/spawn.h \
+	src/run/undo.c \
+	src/run/wait.c

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/num.h"
+
+#ifndef MFD_EXEC
+#define MFD_NOEXEC_SEAL 0x0008U
+#define MFD_EXEC 0x0010U
+#endif
+
+/* embed.S */
+extern const char hull_init_start[], hull_init_end[];
+
+/* A memfd with `len` bytes at `data` that nobody can change any more. MFD_EXEC and MFD_NOEXEC_SEAL are known from 6.3 on; before, every memfd is
+ * executable and only the mode says otherwise. */
+static int sealed_copy(const char *name, unsigned kind, mode_t mode, const void *data, size_t len, struct err *e)
+{
+	scoped_fd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kind);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0 && (errno == EACCES || errno == EPERM) && kind == MFD_EXEC)
+		return err_sys(e, -errno, "memfd_create %s: an executable memfd is forbidden here (sysctl vm.memfd_noexec)", name);
+	if (fd < 0)
+		return err_sys(e, -errno, "memfd_create %s", name);
+	int r = io_write_all(fd, data, len);
+	if (r < 0)
+		return err_sys(e, r, "write %s", name);
+	if (kind == MFD_EXEC && fchmod(fd, mode) < 0)
+		return err_sys(e, -errno, "fchmod %s", name);
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return err_sys(e, -errno, "seal %s", name);
+	return take_fd(&fd);
+}
+
+struct launch {
+	int init_fd;
+	char *argv[3];
+	char *envp[1];
+	const int32_t *keep; /* fds that survive execve */
+	size_t n_keep;
+	int result;          /* errno of what failed: the memory is shared until execve */
+};
+
+/* Runs in the child, on a stack of its own in memory shared with the (suspended) parent: nothing but system calls. */
+static NORETURN void child_main(struct launch *l)
+{
+	for (size_t i = 0; i < l->n_keep; i++)
+		if (l->keep[i] >= 0)
+			syscall(SYS_fcntl, l->keep[i], F_SETFD, 0);
+	syscall(SYS_execveat, l->init_fd, "", l->argv, l->envp, AT_EMPTY_PATH);
+	l->result = errno;
+	for (;;)
+		syscall(SYS_exit_group, 127);
+}
+
+#if defined(__x86_64__)
+/* With CLONE_VM the child needs a stack: clone3 sets the pointer, the child calls child_main on it and never comes back. */
+static long clone3_vfork(struct clone_args *args, struct launch *l)
+{
+	static char stack[32768] __attribute__((aligned(64)));
+	long r;
+
+	args->flags |= CLONE_VM | CLONE_VFORK;
+	args->stack = (uint64_t)(uintptr_t)stack;
+	args->stack_size = sizeof(stack);
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "mov %[arg], %%rdi\n\t"
+			 "call *%[main]\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "=a"(r)
+			 : "0"((long)SYS_clone3), "D"(args), "S"(sizeof(*args)), [arg] "r"(l), [main] "r"((void (*)(struct launch *))child_main)
+			 : "rcx", "r11", "memory");
+	return r;
+}
+#else
+/* Elsewhere the child gets a copy of the address space: slower with a large caller, the same otherwise. */
+static long clone3_vfork(struct clone_args *args, struct launch *l)
+{
+	long r = syscall(SYS_clone3, args, sizeof(*args));
+
+	if (r == 0)
+		child_main(l);
+	return r < 0 ? -errno : r;
+}
+#endif
+
+static int clone_child(const struct plan *p, int cgroup_fd, struct launch *l, struct child *ret, struct err *e)
+{
+	int pidfd = -1;
+	struct clone_args args = { .flags = CLONE_PIDFD | p->hdr.new_namespaces, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD };
+	sigset_t all, old;
+
+	if (cgroup_fd >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)cgroup_fd;
+	}
+	/* No handler of ours may run in the child while it shares our memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	long r = clone3_vfork(&args, l);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (r < 0)
+		return err_sys(e, (int)r, "clone3 with flags 0x%llx", (unsigned long long)args.flags);
+	ret->pid = (pid_t)r;
+	ret->pidfd = pidfd;
+	if (l->result) {
+		spawn_end(ret, true);
+		return err_sys(e, -l->result, "execveat hull-init");
+	}
+	return 0;
+}
+
+/* Write the numbers of the given fds into the plan and seal it. Returns the fd of the blob. */
+static int make_blob(struct plan *p, const struct spawn_fds *fds, int ctl_fd, struct err *e)
+{
+	size_t size;
+
+	plan_set_fd(p, p->slots.ctl, ctl_fd);
+	plan_set_fd(p, p->slots.start, fds->start);
+	plan_set_fd(p, p->slots.pidfd, fds->pidfd);
+	for (int16_t i = 0; i < p->slots.n_tasks; i++)
+		plan_set_fd(p, (int16_t)(p->slots.tasks + i), fds->tasks[i]);
+	const struct blob *b = plan_seal(p, &size, e);
+	return b ? sealed_copy("hull-plan", MFD_NOEXEC_SEAL, 0400, b, size, e) : -ENOMEM;
+}
+
+int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, struct err *e)
+{
+	int pair[2];
+	char number[NUM_U64_MAX_CHARS];
+	char name[] = "hull-init";
+
+	*ret = (struct child){ .pidfd = -1, .setup_pidfd = -1, .ctl = { .fd = -1, .side = CTL_HOST } };
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, -errno, "socketpair");
+	ret->ctl.fd = pair[0];
+	scoped_fd int peer = pair[1];
+	scoped_fd int blob_fd = make_blob(p, fds, peer, e);
+	scoped_fd int init_fd = blob_fd < 0 ? -1 : sealed_copy("hull-init", MFD_EXEC, 0111, hull_init_start, (size_t)(hull_init_end - hull_init_start), e);
+	int r = blob_fd < 0 ? blob_fd : init_fd < 0 ? init_fd : 0;
+	if (r == 0) {
+		int32_t keep[8 + CG_HIER_MAX];
+		size_t n = p->hdr.fds.n;
+		memcpy(keep, p->mem + p->hdr.fds.off, n * sizeof(keep[0]));
+		keep[n++] = blob_fd;
+		num_print_u64(number, (uint64_t)blob_fd);
+		struct launch l = { .init_fd = init_fd, .argv = { name, number, NULL }, .envp = { NULL }, .keep = keep, .n_keep = n };
+		r = clone_child(p, fds->cgroup, &l, ret, e);
+	}
+	if (r < 0)
+		fd_close(&ret->ctl.fd);
+	return r;
+}
+
+/* hull-init names its phase in its comm, which a zombie keeps. */
+static void read_phase(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	ssize_t n = io_read_at(AT_FDCWD, path, buf, size);
+	if (n <= 0)
+		snprintf(buf, size, "an unknown step\n");
+	buf[strcspn(buf, "\n")] = '\0';
+}
+
+/* The child is gone without a word: say how, where, and whether the memory limit did it. */
+static int explain_death(struct child *c, const struct cgroup *cg, struct err *e)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+	siginfo_t si = { 0 };
+	char phase[32], oom[96] = "";
+
+	if (c->pidfd < 0 || poll(&p, 1, 1000) <= 0)
+		return err_set(e, ERR_PEER, EPIPE, "init closed its control socket without a word");
+	read_phase(c->pid, phase, sizeof(phase));
+	if (waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED) < 0)
+		return err_set(e, ERR_PEER, EPIPE, "init ended while at \"%s\"", phase);
+	c->pid = 0;
+	int64_t kills = cg ? cg_oom_kills(cg) : -1;
+	if (kills > 0)
+		snprintf(oom, sizeof(oom), "; the cgroup reports %lld OOM kills: the memory limit is too low", (long long)kills);
+	if (si.si_code == CLD_EXITED)
+		return err_set(e, ERR_PEER, 0, "init ended with status %d while at \"%s\"%s", si.si_status, phase, oom);
+	return err_set(e, ERR_PEER, 0, "init was killed by signal %d while at \"%s\"%s", si.si_status, phase, oom);
+}
+
+int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg *ret, int *ret_fd, const struct cgroup *cg, struct err *e)
+{
+	int r = ctl_expect(&c->ctl, type, timeout_ms, ret, ret_fd, e);
+
+	return r == -EPIPE && e->kind == ERR_PEER ? explain_death(c, cg, e) : r;
+}
+
+int spawn_adopt(struct child *c, int timeout_ms, struct err *e)
+{
+	struct ctl_msg m;
+	siginfo_t si;
+	int fd = -1, r = spawn_expect(c, CTL_BORN, timeout_ms, &m, &fd, NULL, e);
+
+	if (r < 0)
+		return r;
+	if (fd < 0 || m.arg == 0 || m.arg > INT32_MAX) {
+		fd_close(&fd);
+		return err_set(e, ERR_PEER, EPROTO, "BORN without a process");
+	}
+	c->setup_pidfd = c->pidfd;
+	c->pid = (pid_t)m.arg;
+	c->pidfd = fd;
+	/* S ends by itself after BORN; a stopped one is killed with the rest of the cgroup. */
+	struct pollfd p = { .fd = c->setup_pidfd, .events = POLLIN };
+	if (poll(&p, 1, 1000) > 0)
+		waitid(P_PIDFD, (id_t)c->setup_pidfd, &si, WEXITED);
+	return 0;
+}
+
+/* End of file is what we want here; anything else is the child's error. */
+static int expect_end(struct child *c, int timeout_ms, struct err *e)
+{
+	struct ctl_msg m;
+	int r = ctl_expect_any(&c->ctl, 0, timeout_ms, &m, NULL, e);
+
+	return r == -EPIPE && e->kind == ERR_PEER ? 0 : r < 0 ? r : -EPROTO;
+}
+
+int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e)
+{
+	struct ctl_msg m;
+	int r = spawn_expect(c, CTL_EXECING, timeout_ms, &m, NULL, cg, e);
+
+	return r < 0 ? r : expect_end(c, timeout_ms, e);
+}
+
+int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+	int r = expect_end(c, timeout_ms, e);
+
+	if (r < 0)
+		return r;
+	return poll(&p, 1, 0) > 0 ? explain_death(c, cg, e) : 0;
+}
+
+void spawn_end(struct child *c, bool kill)
+{
+	siginfo_t si;
+
+	fd_close(&c->ctl.fd);
+	if (kill && c->pidfd >= 0) {
+		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+		struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+		if (poll(&p, 1, 2000) > 0)
+			waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOHANG);
+	}
+	fd_close(&c->pidfd);
+	fd_close(&c->setup_pidfd);
+}

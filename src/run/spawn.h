@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Start hull-init with a plan, and understand how it ended. */
+#ifndef HULL_RUN_SPAWN_H
+#define HULL_RUN_SPAWN_H
+
+#include <sys/types.h>
+
+#include "base/ctl.h"
+#include "plan/plan.h"
+
+/* The set-up process as the host sees it; in the rows of the table where S is not I, `pid` and `pidfd` become I's with BORN. */
+struct child {
+	pid_t pid;
+	int pidfd;
+	struct ctl ctl;
+	int setup_pidfd; /* S's when it is not I, until it is reaped; -1 */
+};
+
+/* What the child is given beside the plan. fds are the caller's and stay open here. */
+struct spawn_fds {
+	int cgroup;          /* directory of the v2 cgroup for CLONE_INTO_CGROUP, -1 none */
+	int start;           /* bound start.sock, -1 none */
+	int pidfd;           /* of the container's init (exec), -1 none */
+	const int *tasks;    /* v1 `tasks` files, as many as the plan has slots */
+};
+
+/* hull-init is born from a private sealed copy by clone3(VM|VFORK) + execveat, so that the caller's size costs nothing. Returns 0; -EAGAIN with *e when the cgroup's
+ * pids limit is reached (the caller may try without fds->cgroup and move the child). (clone(2), memfd_create(2)) */
+int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, struct err *e);
+/* ctl_expect with this child: an end of file becomes "init was killed by signal N while at PHASE". `cg` may be NULL. */
+int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg *ret, int *ret_fd, const struct cgroup *cg, struct err *e);
+/* Wait for BORN: take over I's pid and pidfd, reap S. */
+int spawn_adopt(struct child *c, int timeout_ms, struct err *e);
+/* Wait until the child has executed its program (end of file after EXECING), or return the error that it sent. */
+int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e);
+/* Wait until the child has closed its end after RELEASE: it listens at the gate. */
+int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e);
+/* Close; kill and reap what still runs when `kill` is set. */
+void spawn_end(struct child *c, bool kill);
+
+#endif

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What outlives the child, undone by the record alone: a process that is who the record says, and a cgroup
+ * that carries the record's token. Names prove nothing: whatever else sits at the same path or number is
+ * left alone (security rule R17). */
+#include "run/run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+struct undo_ctx {
+	const struct state_rec *rec;
+	struct cg_layout lay;
+	bool has_lay;
+	int64_t deadline;
+	int pidfd;
+};
+
+static int time_left(const struct undo_ctx *u)
+{
+	int64_t left = u->deadline - proc_now_ms();
+
+	return left > 0 ? (int)left : 0;
+}
+
+/* A record of another boot lists nothing that is still there: pids and cgroups are gone, and their numbers
+ * and names belong to others. */
+static bool is_other_boot(const struct state_rec *rec)
+{
+	char boot[64];
+
+	/* A damaged record comes without a boot id; its token is proof enough, cgroups don't survive a boot. */
+	return rec->boot_id && state_boot_id(boot, sizeof(boot)) == 0 && !streq(boot, rec->boot_id);
+}
+
+static int kill_process(struct undo_ctx *u, struct err *e)
+{
+	u->pidfd = proc_id_open(&u->rec->init);
+	if (u->pidfd == -ESRCH)
+		return 0;
+	if (u->pidfd < 0)
+		return err_sys(e, u->pidfd, "open process %d of container \"%s\"", u->rec->init.pid, u->rec->id);
+	int r = proc_kill(u->pidfd, SIGKILL);
+	if (r == 0 || r == -ESRCH)
+		return 0;
+	return err_sys(e, r, "kill process %d of container \"%s\"", u->rec->init.pid, u->rec->id);
+}
+
+static int await_process(struct undo_ctx *u, struct err *e)
+{
+	char who[256];
+
+	if (u->pidfd < 0)
+		return 0;
+	int r = proc_exited(u->pidfd, time_left(u));
+	if (r == 1)
+		return 0;
+	if (r < 0)
+		return err_sys(e, r, "wait for process %d of container \"%s\"", u->rec->init.pid, u->rec->id);
+	err_set(e, ERR_STATE, 0, "container \"%s\": process %s did not end after SIGKILL", u->rec->id,
+		proc_describe(u->rec->init.pid, who, sizeof(who)));
+	return -ETIMEDOUT;
+}
+
+/* Can there be anything to undo at `path`? 1 with the layout filled, or 0: no token, or a path that hull
+ * never writes (a damaged record). */
+static int look_for_cgroup(struct undo_ctx *u, const char *path, struct err *e)
+{
+	char resolved[CG_PATH_MAX];
+	struct err ignored;
+
+	if (!u->rec->token[0])
+		return 0;
+	if (path[0] != '/' || cg_path_resolve(path, u->rec->id, resolved, &ignored) < 0 || !streq(path, resolved)) {
+		log_warn("container %s: \"%s\" is no path of a cgroup: left alone", u->rec->id, path);
+		return 0;
+	}
+	int r = u->has_lay ? 0 : cg_layout_detect(&u->lay, e);
+	u->has_lay = r >= 0;
+	return r < 0 ? r : 1;
+}
+
+static int kill_cgroup(struct undo_ctx *u, const char *path, struct err *e)
+{
+	struct cgroup cg;
+
+	int r = look_for_cgroup(u, path, e);
+	if (r <= 0)
+		return r;
+	r = cg_open(&u->lay, path, &cg, e);
+	if (r < 0)
+		return r;
+	r = cg_kill(&cg, u->rec->token, SIGKILL, e);
+	/* -EPERM: somebody else's, or one that was there before us. Removal makes the same check once more. */
+	if (r == -EPERM) {
+		log_debug("container %s: cgroup %s does not carry its token: nothing killed", u->rec->id, path);
+		r = 0;
+	} else if (r >= 0) {
+		r = cg_wait_empty(&cg, time_left(u), e);
+	}
+	cg_close(&cg);
+	return r < 0 ? r : 0;
+}
+
+static int remove_cgroup(struct undo_ctx *u, const char *path, struct err *e)
+{
+	int r = look_for_cgroup(u, path, e);
+	if (r <= 0)
+		return r;
+	r = cg_remove(&u->lay, path, u->rec->token, time_left(u), e);
+	if (r == -EPERM) {
+		log_warn("container %s: cgroup %s does not carry its token: left alone", u->rec->id, path);
+		return 0;
+	}
+	return r < 0 ? r : 0;
+}
+
+/* First everything is killed, then the rest: a process in a frozen v1 cgroup dies only when cg_kill thaws it. */
+static int undo_all(struct undo_ctx *u, struct err *e)
+{
+	const struct undo *v = u->rec->undo;
+	int r = 0;
+
+	for (size_t i = u->rec->n_undo; i-- > 0 && r >= 0;)
+		r = v[i].kind == UNDO_PROCESS ? kill_process(u, e) : kill_cgroup(u, v[i].arg, e);
+	for (size_t i = u->rec->n_undo; i-- > 0 && r >= 0;)
+		r = v[i].kind == UNDO_PROCESS ? await_process(u, e) : remove_cgroup(u, v[i].arg, e);
+	return r < 0 ? r : 0;
+}
+
+int undo_run(const struct state_rec *rec, int timeout_ms, struct err *e)
+{
+	struct undo_ctx u = { .rec = rec, .deadline = proc_now_ms() + timeout_ms, .pidfd = -1 };
+
+	if (is_other_boot(rec)) {
+		log_debug("container %s is of another boot: nothing of it is left to undo", rec->id);
+		return 0;
+	}
+	int r = undo_all(&u, e);
+	fd_close(&u.pidfd);
+	return r;
+}

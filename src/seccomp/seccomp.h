@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* linux.seccomp → BPF, in the host process, before anything is made. */
+#ifndef HULL_SECCOMP_SECCOMP_H
+#define HULL_SECCOMP_SECCOMP_H
+
+#include <linux/filter.h>
+
+#include "base/err.h"
+#include "ocispec/arena.h"
+#include "ocispec/runtime.h"
+
+struct seccomp_filter {
+	struct sock_filter *insns; /* in the arena */
+	size_t n;
+	uint32_t flags;            /* SECCOMP_FILTER_FLAG_… for seccomp(2) */
+	bool notify;               /* an action is SCMP_ACT_NOTIFY */
+};
+
+/* Compile with libseccomp: all actions, operators, flags, and the architectures that the linked libseccomp knows (another one is an error that names it).
+ * A system call unknown to libseccomp is skipped with a debug line, or with a warning when its action is stricter than the default.
+ * Rules equal to the default action are skipped; two conditions on one argument are separate rules (as runc and crun do).
+ * CTL_OPTIMIZE 2 (binary tree) when there are many rules. Flags absent: SPEC_ALLOW, as both peers. */
+int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct seccomp_filter *ret, struct err *e);
+
+/* Does the program let `nr` of the native architecture pass, whatever its arguments (SECCOMP_RET_ALLOW or LOG)? By running the BPF. For the plan's check of FIN_FILTER_IN_S. */
+bool seccomp_allows(const struct seccomp_filter *f, int nr);
+
+/* "2.5.4" of the libseccomp in use. */
+const char *seccomp_library_version(void);
+
+#endif

@@ -1,0 +1,5 @@
+sys_sources = \
+	src/sys/mnt.c src/sys/mnt.h \
+	src/sys/procfs.c src/sys/procfs.h \
+	src/sys/rootfs.c src/sys/rootfs.h \
+	src/sys/sys.c src/sys/sys.h

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# What `make check` runs beside the unit tests. Each program prints "N passed, N failed"; ./dev sums these lines.
+lints = tools/lint-calls tools/lint-files tools/lint-includes tools/lint-init tools/lint-size
+TESTS += $(lints)
+
+# libocispec against documents; the driver prints what it understood.
+check_PROGRAMS += tests/spec/ocidump
+tests_spec_ocidump_SOURCES = tests/spec/ocidump.c
+tests_spec_ocidump_LDADD = libocispec.a $(YAJL_LIBS)
+
+# Golden plans.
+if HAVE_PYTEST
+TESTS += tests/spec/test_spec.py
+endif
+TESTS += tests/plan/run.py
+
+EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/dev-lib tools/run-python tools/sum-results
