@@ -20,7 +20,8 @@ int step_source(struct init *in, const struct step *s)
 	uint32_t f = s->u.source.flags;
 	int fd = mnt_clone(AT_FDCWD, init_str(in, s->u.source.path),
 			   (f & BIND_RECURSIVE ? MNT_CLONE_RECURSIVE : 0u) |
-				   (f & SOURCE_NOFOLLOW ? MNT_CLONE_NOFOLLOW : 0u));
+				   (f & SOURCE_NOFOLLOW ? MNT_CLONE_NOFOLLOW : 0u) |
+				   (f & SOURCE_KEEP_SHARED ? MNT_CLONE_PEER : 0u));
 
 	if (fd < 0)
 		return fd;

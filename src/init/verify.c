@@ -52,6 +52,19 @@ static bool is_covered_by_plan(const struct init *in, uint32_t index, const char
 	return false;
 }
 
+/* Two names of the configuration can be one place in the image (/alias → /secret): what lies there then is a later mask, or as read-only as was asked. */
+static bool is_later_mask(const struct init *in, uint32_t index, uint64_t id)
+{
+	const struct step *first = &in->steps[index];
+
+	if (first->op != STEP_MASK && first->op != STEP_RDONLY)
+		return false;
+	for (uint32_t i = index + 1; i < in->b->steps.n; i++)
+		if (in->mount_ids[i] == id)
+			return in->steps[i].op == STEP_MASK || in->steps[i].op == first->op;
+	return false;
+}
+
 static int look_at(struct init *in, uint32_t index)
 {
 	const struct step *s = &in->steps[index];
@@ -63,7 +76,7 @@ static int look_at(struct init *in, uint32_t index)
 
 	if (r >= 0 && id == in->mount_ids[index])
 		return 0;
-	if (is_covered_by_plan(in, index, at))
+	if (is_covered_by_plan(in, index, at) || (r >= 0 && is_later_mask(in, index, id)))
 		return 0;
 	steps_describe(in, s, what, sizeof(what));
 	if (r < 0)

@@ -59,7 +59,8 @@ int hull_list(const struct hull *h, struct oci_arena *a, struct hull_list *ret, 
 
 	*ret = (struct hull_list){ 0 };
 	scoped_fd int root_dfd = state_root_open(h->root, false, e);
-	if (root_dfd == -ENOENT)
+	/* The default root appears with the first container; one that was named should be there. */
+	if (root_dfd == -ENOENT && !h->root)
 		return 0;
 	if (root_dfd < 0)
 		return root_dfd;

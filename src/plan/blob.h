@@ -89,11 +89,13 @@ enum {
 	NODE_IN_DEV = 1 << 9,       /* `at` counts from the container's own /dev tmpfs, not from the root */
 	NODE_FOREIGN = 1 << 10,     /* under a /dev that is not ours: may be used when it is there, is never made */
 	SOURCE_NOFOLLOW = 1 << 11,
+	SOURCE_KEEP_SHARED = 1 << 13, /* a volume that sends its mounts to the host: the clone stays a peer, and the plan mounts nothing below it */
 	MNT_PROC_PIDNS = 1 << 12,   /* proc of a joined pid namespace: fsconfig SET_FD "pidns" with the fd in slot `in` (6.17) */
 };
 
 /* `prop` of mnt and bind is set before the mount is attached: MS_PRIVATE or MS_SLAVE, with MS_REC; 0 = as it is (a clone is a slave of its source). What the
- * configuration wants shared or unbindable is a late STEP_PROPAGATION: mounting on a shared clone would write into the host's table. */
+ * configuration wants shared or unbindable is a late STEP_PROPAGATION: mounting on a shared clone would write into the host's table. Only a bind with rshared
+ * is a peer of its source from the beginning (SOURCE_KEEP_SHARED): left once, a peer group can't be joined again. */
 
 struct blob_mount_opt { struct bstr key, value; }; /* value absent: a flag */
 

@@ -99,14 +99,20 @@ int plan_add_devices(struct plan *p, struct err *e)
 	return 0;
 }
 
-static void add_path_steps(struct plan *p, enum step_op op, const struct oci_strv *v, const char *name)
+static int add_path_steps(struct plan *p, enum step_op op, const struct oci_strv *v, const char *name, struct err *e)
 {
 	for (size_t i = 0; i < v->n; i++) {
-		struct bpath at = plan_path(p, plan_clean_path(p, v->v[i]));
-		struct step *s = plan_step(p, op, PH_MASK, WHO_S, plan_text(p, "%s[%zu]", name, i));
+		const char *path = plan_clean_path(p, v->v[i]), *where = plan_text(p, "%s[%zu]", name, i);
+		int r = plan_check_shared(p, path, where, e);
+
+		if (r < 0)
+			return r;
+		struct bpath at = plan_path(p, path);
+		struct step *s = plan_step(p, op, PH_MASK, WHO_S, where);
 		s->flags = STEP_SKIP_MISSING;
 		s->u.path.at = at;
 	}
+	return 0;
 }
 
 static const struct { enum oci_propagation word; uint32_t flags; } root_propagations[] = {
@@ -144,8 +150,9 @@ int plan_add_paths(struct plan *p, struct err *e)
 	for (size_t i = 0; i < l->masked_paths.n; i++)
 		if (streq(plan_clean_path(p, l->masked_paths.v[i]), "/"))
 			return err_config(e, plan_text(p, "linux.maskedPaths[%zu]", i), "\"%s\" — the root can't be masked", l->masked_paths.v[i]);
-	add_path_steps(p, STEP_RDONLY, &l->readonly_paths, "linux.readonlyPaths");
-	add_path_steps(p, STEP_MASK, &l->masked_paths, "linux.maskedPaths");
+	int r = add_path_steps(p, STEP_RDONLY, &l->readonly_paths, "linux.readonlyPaths", e);
+	if (r == 0)
+		r = add_path_steps(p, STEP_MASK, &l->masked_paths, "linux.maskedPaths", e);
 	add_root_late(p);
-	return 0;
+	return r;
 }

@@ -22,6 +22,27 @@ static const char *const proc_files[] = {
 	"/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
 };
 
+/* Nothing is mounted below a volume that is a peer of the host's mount: it would appear on the host. `count` mounts of the list are looked at. */
+static int check_not_shared(struct plan *p, const char *at, size_t count, const char *where, struct err *e)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct oci_mount *m = &p->cfg->mounts[i];
+		const char *outer = plan_clean_path(p, m->destination);
+		bool shared = false;
+
+		for (size_t k = 0; k < m->options.n; k++)
+			shared |= streq(m->options.v[k], "shared") || streq(m->options.v[k], "rshared");
+		if (shared && m->source && str_starts(at, outer) && at[strlen(outer)] == '/')
+			return err_config(e, where, "\"%s\" — lies below mounts[%zu], which is shared with the host: what is mounted there would appear on the host", at, i);
+	}
+	return 0;
+}
+
+int plan_check_shared(struct plan *p, const char *at, const char *where, struct err *e)
+{
+	return check_not_shared(p, at, p->cfg->n_mounts, where, e);
+}
+
 static int check_destination(struct plan *p, const struct mount_job *j, struct err *e)
 {
 	const char *at = plan_text(p, "%s.destination", j->where), *type = j->m->type ? j->m->type : "";
@@ -68,14 +89,15 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 {
 	if (!j->m->source || !j->m->source[0])
 		return err_config(e, plan_text(p, "%s.source", j->where), "a bind mount needs a source");
+	/* Both peers' users have configurations with "mode=755" on a bind: said once, without effect. */
 	if (j->w.n_data)
-		return err_config(e, plan_text(p, "%s.options[%zu]", j->where, j->w.data_index[0]), "\"%s\" — not an option of a bind mount", j->w.data_word[0]);
+		log_warn("%s.options[%zu]: \"%s\" belongs to a file system: without effect on a bind mount", j->where, j->w.data_index[0], j->w.data_word[0]);
 	if (j->w.sb_flags || j->w.legacy)
 		log_warn("%s.options: sync, dirsync, lazytime, mand, iversion and silent belong to the file system: without effect on a bind mount", j->where);
 	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, plan_text(p, "%s.source", j->where));
 	src->out = plan_slot(p);
 	src->u.source.path = plan_str(p, source_path(p, j));
-	src->u.source.flags = j->w.recursive ? BIND_RECURSIVE : 0;
+	src->u.source.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.prop & MS_SHARED ? SOURCE_KEEP_SHARED : 0);
 	int16_t slot = src->out;
 
 	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, j->where);
@@ -237,6 +259,8 @@ int plan_add_mounts(struct plan *p, struct err *e)
 		r = mount_words_parse(p, j.m, j.where, &j.w, e);
 		if (r == 0)
 			r = check_destination(p, &j, e);
+		if (r == 0)
+			r = check_not_shared(p, j.at, i, plan_text(p, "%s.destination", j.where), e);
 		if (r == 0)
 			r = add_one(p, &j, e);
 		if (r < 0)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The process part: what the finale sets and what it executes. */
+#include <ctype.h>
 #include <errno.h>
 #include <linux/sched.h>
+#include <stddef.h>
 #include <sys/capability.h>
 #include <sys/resource.h>
 
-#include "base/num.h"
+#include "base/buf.h"
 #include "plan/plan.h"
 
 static const struct { const char *name; uint32_t resource; } rlimit_names[] = {
@@ -38,51 +40,82 @@ static int add_rlimits(struct plan *p, const struct oci_process *proc, const cha
 	return 0;
 }
 
-/* The specification: a capability that can't be mapped or granted is a warning and never granted; the others are exact. */
-static uint64_t capability_mask(struct plan *p, const struct oci_strv *v, const char *where, const char *set)
+/* The five sets in the order in which one limits the next. */
+static const struct cap_row { enum cap_set set; const char *name; size_t offset; } cap_rows[CAPSET_N] = {
+	{ CAPSET_BOUNDING, "bounding", offsetof(struct oci_capabilities, bounding) },
+	{ CAPSET_PERMITTED, "permitted", offsetof(struct oci_capabilities, permitted) },
+	{ CAPSET_EFFECTIVE, "effective", offsetof(struct oci_capabilities, effective) },
+	{ CAPSET_INHERITABLE, "inheritable", offsetof(struct oci_capabilities, inheritable) },
+	{ CAPSET_AMBIENT, "ambient", offsetof(struct oci_capabilities, ambient) },
+};
+
+static const struct oci_strv *cap_words(const struct oci_capabilities *c, size_t row)
 {
+	return (const struct oci_strv *)(const void *)((const char *)c + cap_rows[row].offset);
+}
+
+static bool named_before(const struct oci_capabilities *c, size_t row, size_t index, const char *word)
+{
+	for (size_t r = 0; r <= row; r++) {
+		const struct oci_strv *v = cap_words(c, r);
+		for (size_t i = 0; i < (r == row ? index : v->n); i++)
+			if (streq(v->v[i], word))
+				return true;
+	}
+	return false;
+}
+
+/* The specification: a capability that can't be mapped or granted is a warning (one, however many sets name it) and never granted; the others are exact. */
+static uint64_t capability_mask(struct plan *p, const struct oci_capabilities *c, size_t row, const char *where)
+{
+	const struct oci_strv *v = cap_words(c, row);
 	uint64_t mask = 0;
 
 	for (size_t i = 0; i < v->n; i++) {
 		cap_value_t cap;
-		if (cap_from_name(v->v[i], &cap) < 0 || cap < 0 || (uint32_t)cap > p->facts->last_cap) {
-			log_warn("%s.capabilities.%s[%zu]: \"%s\" is not a capability of this kernel: not granted", where, set, i, v->v[i]);
-			continue;
-		}
-		mask |= 1ull << cap;
+		if (cap_from_name(v->v[i], &cap) == 0 && cap >= 0 && (uint32_t)cap <= p->facts->last_cap)
+			mask |= 1ull << cap;
+		else if (!named_before(c, row, i, v->v[i]))
+			log_warn("%s.capabilities.%s[%zu]: \"%s\" is not a capability of this kernel: not granted", where, cap_rows[row].name, i, v->v[i]);
 	}
 	return mask;
 }
 
-static uint64_t grantable(struct plan *p, uint64_t mask, uint64_t limit, const char *where, const char *set, const char *why)
+static void warn_lost(const uint64_t *asked, const uint64_t *got, const char *where)
 {
-	uint64_t lost = mask & ~limit;
-
 	for (unsigned c = 0; c < 64; c++) {
-		char *name = lost & (1ull << c) ? cap_to_name((cap_value_t)c) : NULL;
+		char storage[128];
+		struct buf sets;
+
+		buf_init(&sets, storage, sizeof(storage));
+		for (size_t r = 0; r < CAPSET_N; r++)
+			if ((asked[cap_rows[r].set] & ~got[cap_rows[r].set]) & (1ull << c))
+				buf_printf(&sets, "%s%s", sets.len ? ", " : "", cap_rows[r].name);
+		char *name = sets.len ? cap_to_name((cap_value_t)c) : NULL;
 		if (name) {
-			log_warn("%s.capabilities.%s: \"%s\" can't be granted: %s", where, set, name, why);
+			for (char *n = name; *n; n++)
+				*n = (char)toupper((unsigned char)*n);
+			log_warn("%s.capabilities: \"%s\" can't be granted (%s): the caller does not have it, or the set that limits this one does not", where, name,
+				 sets.s);
 			cap_free(name);
 		}
 	}
-	(void)p;
-	return mask & limit;
 }
 
 static void add_capabilities(struct plan *p, const struct oci_process *proc, const char *where)
 {
 	static const struct oci_capabilities none;
 	const struct oci_capabilities *c = proc->capabilities ? proc->capabilities : &none;
-	uint64_t *caps = p->hdr.fin.caps, all = p->facts->caps;
+	uint64_t asked[CAPSET_N], *got = p->hdr.fin.caps, all = p->facts->caps;
 
-	caps[CAPSET_BOUNDING] = grantable(p, capability_mask(p, &c->bounding, where, "bounding"), all, where, "bounding", "the caller does not have it");
-	caps[CAPSET_PERMITTED] = grantable(p, capability_mask(p, &c->permitted, where, "permitted"), all, where, "permitted", "the caller does not have it");
-	caps[CAPSET_EFFECTIVE] = grantable(p, capability_mask(p, &c->effective, where, "effective"), caps[CAPSET_PERMITTED], where, "effective",
-					   "it is not in the permitted set");
-	caps[CAPSET_INHERITABLE] = grantable(p, capability_mask(p, &c->inheritable, where, "inheritable"), all, where, "inheritable",
-					     "the caller does not have it");
-	caps[CAPSET_AMBIENT] = grantable(p, capability_mask(p, &c->ambient, where, "ambient"), caps[CAPSET_PERMITTED] & caps[CAPSET_INHERITABLE], where,
-					 "ambient", "it is not in the permitted and the inheritable set");
+	for (size_t r = 0; r < CAPSET_N; r++)
+		asked[cap_rows[r].set] = capability_mask(p, c, r, where);
+	got[CAPSET_BOUNDING] = asked[CAPSET_BOUNDING] & all;
+	got[CAPSET_PERMITTED] = asked[CAPSET_PERMITTED] & all;
+	got[CAPSET_EFFECTIVE] = asked[CAPSET_EFFECTIVE] & got[CAPSET_PERMITTED];
+	got[CAPSET_INHERITABLE] = asked[CAPSET_INHERITABLE] & all;
+	got[CAPSET_AMBIENT] = asked[CAPSET_AMBIENT] & got[CAPSET_PERMITTED] & got[CAPSET_INHERITABLE];
+	warn_lost(asked, got, where);
 }
 
 /* Does env name `key`? The last entry of a name wins, as with both peers. */

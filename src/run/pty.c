@@ -92,6 +92,8 @@ static int make_raw(struct pty *p, struct err *e)
 		return err_sys(e, -errno, "read the terminal's settings");
 	raw = p->caller;
 	cfmakeraw(&raw);
+	/* The container's pty leaves LF as it is: turning it into CR LF stays with this terminal. */
+	raw.c_oflag = p->caller.c_oflag;
 	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
 		return err_sys(e, -errno, "put the terminal into raw mode");
 	p->raw = true;

@@ -17,6 +17,8 @@ int mnt_clone(int dfd, const char *path, unsigned flags)
 
 	if (fd < 0)
 		return fd;
+	if (flags & MNT_CLONE_PEER)
+		return take_fd(&fd);
 	r = sys_mount_setattr(fd, "", (unsigned)AT_EMPTY_PATH | AT_RECURSIVE, &attr);
 	return r < 0 ? r : take_fd(&fd);
 }

@@ -10,11 +10,13 @@ enum {
 	MNT_CLONE_RECURSIVE = 1 << 0,
 	MNT_CLONE_NOFOLLOW = 1 << 1, /* a symbolic link as last component is cloned itself */
 	MNT_CLONE_PRIVATE = 1 << 2,  /* private instead of slave */
+	MNT_CLONE_PEER = 1 << 3,     /* still shared: for volumes that are to send mounts to the host, and below which nothing is mounted */
 };
 
 /* A detached copy of the mount (with MNT_CLONE_RECURSIVE: the tree) at `path` below `dfd` ("": `dfd` itself), its
  * propagation cut in the same function: what is mounted on a copy that is still shared appears in the host's
- * table (tried). There is no other way to clone. */
+ * table (tried). There is no other way to clone, and MNT_CLONE_PEER is for
+ * what the configuration wants to appear there. */
 int mnt_clone(int dfd, const char *path, unsigned flags);
 /* Attach the detached mount `mnt_fd` at the place that `at_fd` names. */
 int mnt_attach(int mnt_fd, int at_fd);
