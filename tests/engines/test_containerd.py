@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd by ctr: io.containerd.runc.v2 with --runc-binary."""
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import IMAGE, Engine, needs
+from harness.runtime import cgroup_dir, is_v1, wait_for
+
+PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*PROGRAMS) is not None, reason=str(needs(*PROGRAMS)))]
+CONFIG = """version = 2
+root = "/var/lib/containerd"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+"""
+
+
+@pytest.fixture(scope="module")
+def engine(work, image):
+    (work / "containerd.toml").write_text(CONFIG)
+    with open(work / "containerd.log", "wb") as log:
+        daemon = subprocess.Popen(["containerd", "-c", work / "containerd.toml"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    ctr = Engine("ctr")
+    end = time.monotonic() + 30
+    while True:
+        if subprocess.run(["ctr", "version"], capture_output=True, timeout=20, check=False).returncode == 0:
+            break
+        assert time.monotonic() < end and daemon.poll() is None, (work / "containerd.log").read_text()[-2000:]
+        time.sleep(0.2)
+    ctr("images", "import", image)
+    yield ctr
+    daemon.send_signal(signal.SIGTERM)
+    daemon.wait(20)
+
+
+@pytest.fixture
+def ctr(engine):
+    yield engine
+    for name in engine("tasks", "ls", "-q").split():
+        engine("tasks", "delete", "-f", name, rc=None)
+    for name in engine("containers", "ls", "-q").split():
+        engine("containers", "delete", name, rc=None)
+    root = Path("/run/containerd/runc/default")
+    assert not root.exists() or os.listdir(root) == [], "left in the runtime's state root"
+
+
+@pytest.fixture
+def run(ctr, program, parent_cgroup):
+    """ctr run with the runtime under test."""
+    def call(name, *args, options=(), **how):
+        return ctr("run", "--runtime", "io.containerd.runc.v2", "--runc-binary", program, "--cgroup", f"{parent_cgroup}/{name}",
+                   *options, IMAGE, name, *args, **how)
+    return call
+
+
+def test_run(run):
+    assert run("r1", "echo", "hello", options=["--rm"]).strip() == "hello"
+
+
+@pytest.mark.parametrize("code", [0, 7, 42])
+def test_exit_code(run, code):
+    run("r2", "sh", "-c", f"exit {code}", options=["--rm"], rc=code)
+
+
+def test_no_such_program(run, ctr):
+    """The text reaches the user through the JSON log."""
+    out = run("r3", "/nope", options=["--rm"], rc=1)
+    assert "no such file or directory" in out
+    assert "r3" not in ctr("tasks", "ls", "-q")
+
+
+def test_env_and_cwd(run):
+    assert run("r4", "sh", "-c", "echo $(pwd) $A", options=["--rm", "--env", "A=Z", "--cwd", "/var/log"]).strip() == "/var/log Z"
+
+
+def test_mount(run, tmp_path):
+    (tmp_path / "f").write_text("data\n")
+    out = run("r5", "cat", "/v/f", options=["--rm", "--mount", f"type=bind,src={tmp_path},dst=/v,options=rbind:ro"])
+    assert out.strip() == "data"
+
+
+def test_limit(run, parent_cgroup):
+    run("r6", "sleep", "600", options=["-d", "--memory-limit", str(32 << 20)])
+    name = "memory.limit_in_bytes" if is_v1("memory") else "memory.max"
+    assert (cgroup_dir("memory") / parent_cgroup.lstrip("/") / "r6" / name).read_text().strip() == str(32 << 20)
+
+
+def test_read_only_and_seccomp(run):
+    assert "Read-only" in run("r7", "touch", "/x", options=["--rm", "--read-only"], rc=1)
+    assert re.search(r"Seccomp:\s2", run("r8", "grep", "Seccomp:", "/proc/self/status", options=["--rm", "--seccomp"]))
+
+
+def test_host_network(run):
+    assert "lo" in run("r9", "ip", "addr", options=["--rm", "--net-host"])
+
+
+def test_stdin(run):
+    assert run("ra", "head", "-n", "1", options=["--rm"], text="typed\n").strip() == "typed"
+
+
+def test_life(run, ctr):
+    """In the background: list, exec with exit codes, kill, delete."""
+    run("d1", "sleep", "600", options=["-d"])
+    assert re.search(r"^d1\s+\d+\s+RUNNING", ctr("tasks", "ls"), re.M)
+    assert ctr("tasks", "exec", "--exec-id", "e1", "d1", "echo", "in exec").strip() == "in exec"
+    ctr("tasks", "exec", "--exec-id", "e2", "d1", "sh", "-c", "exit 7", rc=7)
+    out = ctr("tasks", "exec", "--exec-id", "e3", "d1", "nope", rc=1)
+    assert "executable file not found" in out or "no such file" in out
+    assert ctr("tasks", "exec", "--exec-id", "e4", "--user", "1000", "--cwd", "/tmp", "d1", "sh", "-c", "echo $(id -u) $(pwd)").strip() == "1000 /tmp"
+    ctr("tasks", "exec", "-d", "--exec-id", "e5", "d1", "sleep", "300")
+    assert len(re.findall(r"^\d+", ctr("tasks", "ps", "d1"), re.M)) == 2
+    ctr("tasks", "kill", "-s", "SIGKILL", "d1")
+    wait_for(lambda: "STOPPED" in ctr("tasks", "ls"), 10, "the task to stop")
+    assert "137" in ctr("tasks", "delete", "d1")
+    ctr("containers", "delete", "d1")
+
+
+def test_delete_by_force(run, ctr):
+    run("d2", "sleep", "600", options=["-d"])
+    ctr("tasks", "delete", "-f", "d2", rc=None)
+    assert "d2" not in ctr("tasks", "ls", "-q")
+
+
+def test_kill_all(run, ctr):
+    run("k1", "sh", "-c", "sleep 500 & sleep 500", options=["-d"])
+    ctr("tasks", "kill", "-a", "-s", "SIGKILL", "k1")
+    wait_for(lambda: "STOPPED" in ctr("tasks", "ls"), 10, "the task to stop")
+
+
+def test_shim_that_dies(run, ctr):
+    """containerd cleans up by `delete --force` of the runtime."""
+    run("s1", "sleep", "600", options=["-d"])
+    shim = [p for p in os.listdir("/proc") if p.isdigit() and b"containerd-shim-runc-v2" in Path(f"/proc/{p}/cmdline").read_bytes()
+            and b"s1" in Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")]
+    assert len(shim) == 1
+    os.kill(int(shim[0]), signal.SIGKILL)
+    wait_for(lambda: "s1" not in ctr("tasks", "ls", "-q"), 20, "containerd to clean up")

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures and hooks of every directory that tests a running container (star-imported by their conftest.py)."""
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from . import config as cfg
+from . import snapshot, world
+from .runtime import Bundle, Container, Runtime
+
+REPO = Path(__file__).resolve().parents[3]
+DEFAULT_TIMEOUT = 60
+_ids = itertools.count(1)
+
+__all__ = ["pytest_configure", "pytest_collection_modifyitems", "host", "hull", "bundle",
+           "container", "canary", "program"]
+
+
+def program_path():
+    return Path(os.environ.get("HULL") or REPO / "build" / "hull").absolute()
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "hull_only(reason): what peers don't do; skipped when HULL names one of them")
+    if os.geteuid() != 0:
+        pytest.exit("these tests make containers as root: run them as root", 4)
+    if not os.access(program_path(), os.X_OK):
+        pytest.exit(f"{program_path()} is not there: build it (./dev build) or name a runtime in HULL", 4)
+    if world.inside() or config.option.collectonly:
+        return
+    os.environ["HULL"] = str(program_path())
+    capture = config.pluginmanager.getplugin("capturemanager")
+    if capture is not None:
+        capture.stop_global_capturing()  # gives the real stdout and stderr back to what we become
+    world.enter(map(str, config.invocation_params.args))
+
+
+def pytest_collection_modifyitems(items):
+    flavor = Runtime(program_path(), "/").flavor
+    for item in items:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
+        only = item.get_closest_marker("hull_only")
+        if only is not None and flavor != "hull":
+            item.add_marker(pytest.mark.skip(reason=f"{flavor} differs: {only.kwargs.get('reason') or only.args[0]}"))
+
+
+@pytest.fixture(scope="session")
+def program():
+    return program_path()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parent_cgroup():
+    """/hulltest-…: made once in every hierarchy, so that single tests are compared with it in place. The world removes it."""
+    for hierarchy in snapshot.hierarchies():
+        parent = hierarchy / snapshot.TAG
+        parent.mkdir(exist_ok=True)
+        for name in ("cpuset.cpus", "cpuset.mems"):  # v1: empty in a new cgroup, and nothing can run in it
+            if (parent / name).exists():
+                (parent / name).write_text((hierarchy / name).read_text())
+    return f"/{snapshot.TAG}"
+
+
+@pytest.fixture(autouse=True)
+def host(parent_cgroup):
+    """The host before and after each test must be equal."""
+    before = snapshot.take()
+    yield before
+    found = snapshot.differences_when_settled(before)
+    assert not found, "the test changed the host:\n  " + "\n  ".join(found)
+
+
+@pytest.fixture
+def hull(host, tmp_path, program):
+    runtime = Runtime(program, tmp_path)
+    yield runtime
+    problems = runtime.clean()
+    assert not problems, "; ".join(problems)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    return Bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def container(hull, tmp_path, parent_cgroup):
+    """container(args=[…], process={…}, linux={…}, …) → Container with a bundle of its own. config= replaces all."""
+    def make(config=None, cid=None, rootfs_from=None, **changes):
+        cid = cid or f"{snapshot.TAG}-c{next(_ids)}"
+        bundle = rootfs_from.bundle if rootfs_from else Bundle(tmp_path / f"bundle-{cid}")
+        version = "1.0.2" if hull.flavor == "crun" else "1.3.0"
+        config = config or cfg.make_config(f"{parent_cgroup}/{cid}", version, **changes)
+        return Container(hull, bundle, config, cid)
+    return make
+
+
+@pytest.fixture
+def canary(tmp_path):
+    """A host directory that nothing may touch: compared as a whole afterwards."""
+    top = tmp_path / "canary"
+    (top / "dir").mkdir(parents=True)
+    for name in ("file", "dir/file", "dir/null", "dir/ptmx", "dir/console", "dir/tun", "dir/hosts"):
+        (top / name).write_text(f"canary {name}\n")
+    (top / "dir/link").symlink_to("file")
+    os.chmod(top / "dir/file", 0o600)
+    before = snapshot.tree(top)
+    yield top
+    found = snapshot.differences({"canary": before}, {"canary": snapshot.tree(top)})
+    assert not found, "\n".join(found)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The static C programs that run inside of containers, built once into a cache directory."""
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+CFLAGS = ["-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-static"]
+BUSYBOX = "/bin/busybox"
+APPLETS = ("sh cat sleep true false echo ls id mkdir mount umount touch rm mknod kill hostname env stat dd head ln chmod "
+           "readlink ps test grep pwd tty stty rmdir mv cp yes tail seq trap find wc ip").split()
+
+
+def _compiler():
+    for cc in ("musl-gcc", "gcc", "cc"):
+        if shutil.which(cc):
+            return cc
+    raise RuntimeError("no C compiler: install musl-tools (or gcc and libc6-dev)")
+
+
+def cache_dir():
+    path = Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache") / "hull-tests"
+    path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    return path
+
+
+def build(name, directory=HERE):
+    """Path of the static program made from NAME.c there; rebuilt when source, flags or compiler change."""
+    source = directory / f"{name}.c"
+    cc = _compiler()
+    tag = hashlib.sha256(source.read_bytes() + " ".join([cc, *CFLAGS]).encode()).hexdigest()[:16]
+    out = cache_dir() / f"{name}-{tag}"
+    if out.exists():
+        return out
+    with open(cache_dir() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not out.exists():
+            tmp = out.with_suffix(".tmp")
+            subprocess.run([cc, *CFLAGS, "-o", tmp, source], check=True, timeout=120)
+            tmp.rename(out)
+    return out

@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runtime under test: every call has a deadline, output goes to files (a container may keep its pipes open)."""
+import itertools
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import config as cfg
+from . import programs, snapshot
+
+CALL_SECONDS = 20
+_counter = itertools.count(1)
+
+
+@dataclass
+class Result:
+    rc: int
+    out: str
+    err: str
+
+    def json(self):
+        return json.loads(self.out)
+
+
+class Runtime:
+    """`hull(...)` runs the program with a state root of its own and checks the exit code."""
+
+    def __init__(self, program, tmp):
+        self.program = str(program)
+        self.name = Path(program).name
+        self.flavor = next((p for p in ("runc", "crun") if p in self.name), "hull")
+        self.tmp = Path(tmp)
+        self.root = self.tmp / "state"
+        self.made = []  # ids to delete at the end
+
+    @property
+    def is_hull(self):
+        return self.flavor == "hull"
+
+    def argv(self, *args, root=True):
+        return [self.program, *(["--root", str(self.root)] if root else []), *map(str, args)]
+
+    def call(self, *args, root=True, stdin=subprocess.DEVNULL, text=None, timeout=CALL_SECONDS, wrap=(), **popen):
+        """Run it to its end. `text` is given on standard input, `wrap` is put before the command (strace …)."""
+        n = next(_counter)
+        out, err = self.tmp / f"{n}.out", self.tmp / f"{n}.err"
+        with open(out, "wb") as o, open(err, "wb") as e:
+            if text is not None:
+                source = self.tmp / f"{n}.in"
+                source.write_text(text)
+                stdin = open(source, "rb")
+            done = subprocess.run([*wrap, *self.argv(*args, root=root)], stdin=stdin, stdout=o, stderr=e,
+                                  timeout=timeout, check=False, **popen)
+            if text is not None:
+                stdin.close()
+        return Result(done.returncode, out.read_text(errors="surrogateescape"), err.read_text(errors="surrogateescape"))
+
+    def __call__(self, *args, rc=0, **how):
+        r = self.call(*args, **how)
+        assert r.rc == rc, f"{args}: exit code {r.rc}, expected {rc}\n{r.err}{r.out}"
+        return r
+
+    def popen(self, *args, **how):
+        """Start it in the background. The caller waits for it."""
+        return subprocess.Popen(self.argv(*args), **{"stdin": subprocess.DEVNULL, **how})
+
+    def fails(self, *args, match, rc=1, **how):
+        """It must fail with exactly one line that matches as a whole (peers: fail at all), and say nothing else."""
+        r = self.call(*args, **how)
+        if not self.is_hull:
+            assert r.rc != 0, f"{args}: did not fail\n{r.err}{r.out}"
+            return r
+        assert r.rc == rc, f"{args}: exit code {r.rc}, expected {rc}\n{r.err}{r.out}"
+        assert r.out == "", f"a command that fails prints nothing on stdout: {r.out!r}"
+        line = r.err[:-1] if r.err.endswith("\n") else r.err
+        assert re.fullmatch(f"hull: (?:{match})", line), f"\n  message {line!r}\n  doesn't match {match!r}"
+        return r
+
+    def ids(self):
+        """What the state root holds."""
+        return sorted(os.listdir(self.root)) if self.root.exists() else []
+
+    def clean(self):
+        """Delete what the test made; every deletion must succeed within a second or two."""
+        problems = []
+        for name in self.made:
+            try:
+                r = self.call("delete", "--force", name, timeout=10)
+            except subprocess.TimeoutExpired:
+                problems.append(f"delete --force {name} took longer than 10 s")
+                continue
+            if r.rc != 0:
+                problems.append(f"delete --force {name}: exit code {r.rc}: {r.err}")
+        left = self.ids()
+        if left:
+            problems.append(f"left in the state root: {left}")
+        return problems
+
+
+class Bundle:
+    """A directory with config.json and a root file system: probe, attack, busybox with the usual names."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.rootfs = self.path / "rootfs"
+        for d in ("bin", "dev", "proc", "sys", "tmp", "etc", "root", "run", "var/log"):
+            (self.rootfs / d).mkdir(parents=True)
+        (self.rootfs / "tmp").chmod(0o1777)
+        shutil.copy(programs.BUSYBOX, self.rootfs / "bin/busybox")
+        for name in ("probe", "attack"):
+            shutil.copy(programs.build(name), self.rootfs / "bin" / name)
+        for applet in programs.APPLETS:
+            (self.rootfs / "bin" / applet).symlink_to("busybox")
+        (self.rootfs / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
+        (self.rootfs / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
+
+    def write(self, config, name="config.json"):
+        (self.path / name).write_text(json.dumps(config) if isinstance(config, dict) else config)
+        return self
+
+
+class Container:
+    """One container of a test: its bundle, its configuration, the verbs."""
+
+    def __init__(self, runtime, bundle, config, cid):
+        self.runtime, self.bundle, self.config, self.id = runtime, bundle, config, cid
+        runtime.made.append(cid)
+        bundle.write(config)
+
+    def rewrite(self, **changes):
+        cfg.merge(self.config, changes)
+        self.bundle.write(self.config)
+        return self
+
+    def run(self, *options, rc=0, **how):
+        """In the foreground."""
+        return self.runtime("run", "--bundle", self.bundle.path, *options, self.id, rc=rc, **how)
+
+    def detach(self, *options, **how):
+        """`run --detach` with standard output in a file: see output()."""
+        return self._with_output("run", "--detach", *options, **how)
+
+    def create(self, *options, **how):
+        return self._with_output("create", *options, **how)
+
+    def _with_output(self, verb, *options, rc=0, **how):
+        self.stdout = self.runtime.tmp / f"{self.id}.stdout"
+        n = next(_counter)
+        err = self.runtime.tmp / f"{n}.err"
+        argv = self.runtime.argv(verb, "--bundle", self.bundle.path, *options, self.id)
+        with open(self.stdout, "wb") as o, open(err, "wb") as e:
+            done = subprocess.run(argv, stdin=how.pop("stdin", subprocess.DEVNULL), stdout=o, stderr=e,
+                                  timeout=CALL_SECONDS, check=False, **how)
+        r = Result(done.returncode, "", err.read_text(errors="surrogateescape"))
+        assert r.rc == rc, f"{verb} {options}: exit code {r.rc}, expected {rc}\n{r.err}{self.stdout.read_text()}"
+        return r
+
+    def output(self):
+        return self.stdout.read_text(errors="surrogateescape")
+
+    def fails(self, verb, *options, match, **how):
+        """create, run … with this bundle must fail; `match` is the message after `hull: `."""
+        r = self.runtime.fails(verb, "--bundle", self.bundle.path, *options, self.id, match=match, **how)
+        assert self.id not in self.runtime.ids(), "a create that failed left its record"
+        return r
+
+    def start(self, **how):
+        return self.runtime("start", self.id, **how)
+
+    def kill(self, *args, **how):
+        options = [a for a in args if a.startswith("-")]
+        return self.runtime("kill", *options, self.id, *(a for a in args if a not in options), **how)
+
+    def delete(self, *options, **how):
+        return self.runtime("delete", *options, self.id, **how)
+
+    def exec(self, *args, **how):
+        return self.runtime("exec", *args, **how)
+
+    def state(self):
+        return self.runtime("state", self.id).json()
+
+    def status(self):
+        return self.state()["status"]
+
+    @property
+    def pid(self):
+        return self.state()["pid"]
+
+    def wait(self, status="stopped", seconds=10):
+        """Until the state says so."""
+        wait_for(lambda: self.status() == status, seconds, f"{self.id} to be {status}")
+        return self
+
+    def wait_output(self, text, seconds=10):
+        wait_for(lambda: text in self.output(), seconds, f"{text!r} in the output of {self.id}", self.output)
+        return self
+
+    def probe(self, *options, **how):
+        """Run in the foreground and parse what `probe` printed."""
+        return self.run(*options, **how).json()
+
+    @property
+    def cgroup(self):
+        return self.config["linux"]["cgroupsPath"]
+
+    def cgroup_file(self, controller, name):
+        """A file of this container's cgroup in the hierarchy that has `controller` (\"unified\": the v2 one)."""
+        return cgroup_dir(controller) / self.cgroup.lstrip("/") / name
+
+
+def cgroup_dir(controller):
+    """Where the hierarchy with that controller is mounted, v1 first."""
+    v1 = snapshot.CGROUP_ROOT / controller
+    if v1.is_dir():
+        return v1
+    for v2 in (snapshot.CGROUP_ROOT, snapshot.CGROUP_ROOT / "unified"):
+        listed = v2 / "cgroup.controllers"
+        if listed.exists() and controller in listed.read_text().split():
+            return v2
+    return v1
+
+
+def is_v1(controller):
+    return (snapshot.CGROUP_ROOT / controller / "tasks").exists()
+
+
+def wait_for(condition, seconds, what, show=lambda: ""):
+    """Poll until the condition holds; AssertionError that names what was waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}. {show()}"
+        time.sleep(0.01)
+
+
+def alive(pid):
+    """Is there such a process, and is it more than a zombie?"""
+    p = snapshot.process(pid)
+    return p is not None and p[3] != "Z"

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""exec: every option, the process document, what it may never get more of than the container has."""
+import json
+import os
+import re
+import subprocess
+
+import pytest
+from harness import snapshot
+from harness.config import DELETE, namespaces
+from harness.runtime import wait_for
+from test_process import bits, caps
+
+PROBE = "/bin/probe"
+COMPARED = ("uid", "gid", "groups", "umask", "nnp", "rlimits", "env", "ns", "hostname", "securebits", "keepcaps", "mountinfo",
+            "oom_score_adj")
+
+
+@pytest.fixture
+def running(container):
+    """running(…) → a container whose program sleeps."""
+    def make(**changes):
+        c = container(args=["/bin/sleep", "1000"], **changes)
+        c.detach()
+        return c
+    return make
+
+
+def process_file(tmp_path, **process):
+    document = {"cwd": "/", "args": [PROBE], "user": {"uid": 0, "gid": 0}, **process}
+    path = tmp_path / "process.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_exec_equals_run(container, hull):
+    """SEC-47: field by field what the container's own process has."""
+    process = {"user": {"uid": 1000, "gid": 1000, "additionalGids": [7], "umask": 0o027}, "cwd": "/var/log",
+               "env": ["PATH=/bin", "HOME=/x", "A=1"], "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 4096}]}
+    c = container(args=["/bin/sh", "-c", "/bin/probe --out /tmp/run.json; exec sleep 1000"], process=process)
+    c.detach()
+    first = c.bundle.rootfs / "tmp/run.json"
+    wait_for(lambda: first.exists() and first.read_text().endswith("}\n"), 5, "the first probe")
+    run, got = json.loads(first.read_text()), hull("exec", c.id, PROBE).json()
+    for key in COMPARED:
+        if key == "mountinfo":
+            assert got[key] == run[key]
+        elif key == "env":
+            assert sorted(e for e in got[key] if not e.startswith(("PWD", "SHLVL"))) == sorted(
+                e for e in run[key] if not e.startswith(("PWD", "SHLVL")))
+        elif key != "umask" or hull.flavor != "runc":  # runc 1.1 ignores it at exec
+            assert got[key] == run[key], key
+    assert caps(got) == caps(run)
+    assert got["cwd"]["path"] == "/var/log"
+    assert got["cgroup"] == run["cgroup"]
+    assert [f["fd"] for f in got["fds"]] == [0, 1, 2]
+    assert got["sid"] == got["pgid"] == got["pid"]
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, 255])
+def test_exit_code(running, hull, code):
+    hull("exec", running().id, "/bin/sh", "-c", f"exit {code}", rc=code)
+
+
+def test_killed_by_a_signal(running, hull):
+    hull("exec", running().id, "/bin/sh", "-c", "kill -9 $$", rc=137)
+
+
+def test_streams(running, hull):
+    r = hull("exec", running().id, "/bin/sh", "-c", "read x; echo out $x; echo err >&2", text="in\n")
+    assert (r.out, r.err) == ("out in\n", "err\n")
+
+
+def test_options_after_the_id_belong_to_the_program(running, hull):
+    r = hull("exec", running().id, "/bin/echo", "--cwd", "/x", "-d", "--", "-e")
+    assert r.out == "--cwd /x -d -- -e\n"
+
+
+@pytest.mark.parametrize("args,message", [
+    (["nope"], r'exec "nope": executable file not found in \$PATH \(process\.args\[0\]\): no such file or directory'),
+    (["/nope"], r'exec "?/nope"? \(process\.args\[0\]\): no such file or directory'),
+    (["/etc/passwd"], r'exec "?/etc/passwd"? \(process\.args\[0\]\): permission denied'),
+    (["/etc"], r'exec "?/etc"?: is a directory \(process\.args\[0\]\): permission denied'),
+], ids=["not in PATH", "missing", "not executable", "directory"])
+def test_program_that_cannot_be_run(running, hull, args, message):
+    c = running()
+    hull.fails("exec", c.id, *args, rc=255, match=rf"exec in {c.id}: {message}")
+
+
+def test_process_file(running, hull, tmp_path):
+    c = running()
+    file = process_file(tmp_path, user={"uid": 7, "gid": 8, "additionalGids": [9], "umask": 0o037}, cwd="/tmp",
+                        env=["X=1", "HOME=/h"], args=["/bin/probe", "--exit", "4"], noNewPrivileges=True,
+                        rlimits=[{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
+                        capabilities={s: ["CAP_KILL"] for s in ("bounding", "effective", "permitted")}, oomScoreAdj=77)
+    seen = hull("exec", "--process", file, c.id, rc=4).json()
+    assert (seen["uid"], seen["gid"], seen["groups"]) == ([7] * 3, [8] * 3, [9])
+    assert seen["umask"] == (0o037 if hull.flavor != "runc" else 0o022)  # runc 1.1 ignores it at exec
+    assert seen["cwd"]["path"] == "/tmp" and seen["nnp"] == 1
+    assert sorted(seen["env"]) == ["HOME=/h", "X=1"]
+    assert caps(seen) == {"CapBnd": bits("CAP_KILL"), "CapPrm": 0, "CapEff": 0, "CapInh": 0, "CapAmb": 0}
+    assert seen["rlimits"]["RLIMIT_CORE"] == [0, 0]
+    if hull.is_hull:  # runc 1.1 ignores it at exec
+        assert seen["oom_score_adj"] == 77
+
+
+@pytest.mark.parametrize("change,path", [({"args": []}, "args"), ({"cwd": "relative"}, "cwd"), ({"user": {"uid": -1, "gid": 0}}, r"user\.uid"),
+                                         ({"args": "probe"}, "args"), ({"terminal": 1}, "terminal")])
+def test_bad_process_file(running, hull, tmp_path, change, path):
+    hull.fails("exec", "--process", process_file(tmp_path, **change), running().id, rc=255, match=rf"(.*: )?{path}(\[0\])?: .*")
+
+
+def test_detach_and_pid_file(running, hull, tmp_path):
+    c = running()
+    pid_file = tmp_path / "exec.pid"
+    hull("exec", "--detach", "--pid-file", pid_file, c.id, "/bin/sleep", "1000")
+    text = pid_file.read_text()
+    assert re.fullmatch(r"\d+", text)
+    procs = c.cgroup_file("pids", "cgroup.procs").read_text().split()
+    assert text in procs and str(c.pid) in procs
+    assert os.readlink(f"/proc/{text}/ns/pid") == os.readlink(f"/proc/{c.pid}/ns/pid")
+
+
+def test_detached_process_belongs_to_the_callers_subreaper(running, hull, tmp_path):
+    c = running()
+    pid_file, code = tmp_path / "exec.pid", tmp_path / "code"
+    program = ("import ctypes, os, sys, subprocess\n"
+               "ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n"
+               "subprocess.run(sys.argv[3:], check=True)\n"
+               "_, status = os.waitpid(int(open(sys.argv[1]).read()), 0)\n"
+               "open(sys.argv[2], 'w').write(str(os.waitstatus_to_exitcode(status)))\n")
+    argv = hull.argv("exec", "--detach", "--pid-file", pid_file, "--process",
+                     process_file(tmp_path, args=["/bin/sh", "-c", "exit 9"]), c.id)
+    subprocess.run(["/usr/bin/python3", "-c", program, pid_file, code, *argv], check=True, timeout=20)
+    assert code.read_text() == "9"
+
+
+def test_cwd_env_user(running, hull):
+    c = running(process={"env": ["PATH=/bin", "KEEP=1", "A=old"]})
+    seen = hull("exec", "--cwd", "/tmp", "--env", "A=new", "--env", "B=2", "--user", "7:8", c.id, PROBE).json()
+    assert seen["cwd"]["path"] == "/tmp"
+    assert {"KEEP=1", "A=new", "B=2", "PATH=/bin"} <= set(seen["env"]) and "A=old" not in seen["env"]
+    assert (seen["uid"], seen["gid"]) == ([7] * 3, [8] * 3)
+
+
+@pytest.mark.parametrize("user,uid,gid", [("1", 1, 0), ("1:2", 1, 2), ("0", 0, 0), ("0:5", 0, 5)])
+def test_user(running, hull, user, uid, gid):
+    """CVE-2026-30892: `-u 1` ran as uid 0."""
+    seen = hull("exec", "--user", user, running().id, PROBE).json()
+    assert (seen["uid"], seen["gid"]) == ([uid] * 3, [gid] * 3)
+
+
+BAD_USERS = [":", ":2", " 1", "1 ", "+1", "-1", "0x1", "1e3", "4294967295", "4294967296", "18446744073709551616", "abc", "1:abc",
+             "1:2:3", "\u0661", "1:4294967295"]
+
+
+@pytest.mark.hull_only(reason="peers' parsers take some of them")
+@pytest.mark.parametrize("user", BAD_USERS)
+def test_bad_user(running, hull, user):
+    hull.fails("exec", f"--user={user}", running().id, PROBE, rc=255, match=r".*user.*")
+
+
+def test_empty_user_is_the_containers(running, hull):
+    c = running(process={"user": {"uid": 1000, "gid": 1001}})
+    seen = hull("exec", "--user=", c.id, PROBE).json()
+    assert (seen["uid"], seen["gid"]) == ([1000] * 3, [1001] * 3)
+
+
+@pytest.mark.hull_only(reason="1.1.5 takes them in another form")
+def test_additional_gids(running, hull):
+    c = running()
+    seen = hull("exec", "--user", "1000:1000", "--additional-gids", "5", "-g", "7", c.id, PROBE).json()
+    assert sorted(seen["groups"]) == [5, 7]
+
+
+def test_cap(running, hull):
+    """CVE-2022-29162: never in the inheritable set."""
+    c = running(process={"noNewPrivileges": False})
+    got = caps(hull("exec", "--cap", "CAP_NET_ADMIN", c.id, PROBE).json())
+    assert got["CapInh"] == 0
+    assert got["CapBnd"] & bits("CAP_NET_ADMIN") and got["CapEff"] & bits("CAP_NET_ADMIN")
+
+
+def test_no_new_privs(running, hull):
+    c = running(process={"noNewPrivileges": False})
+    assert hull("exec", c.id, PROBE).json()["nnp"] == 0
+    assert hull("exec", "--no-new-privs", c.id, PROBE).json()["nnp"] == 1
+
+
+def test_preserve_fds(running, hull, tmp_path):
+    c = running()
+    with open(tmp_path / "three", "w+") as f:
+        hull("exec", "--preserve-fds", "1", c.id, "/bin/sh", "-c", "echo through >&3", close_fds=False,
+             preexec_fn=lambda: os.dup2(f.fileno(), 3))
+    assert (tmp_path / "three").read_text() == "through\n"
+
+
+def test_leaked_descriptors_do_not_enter(running, hull):
+    c = running()
+    fds = [os.open("/", os.O_RDONLY) for _ in range(100)]
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    try:
+        seen = hull("exec", c.id, PROBE, close_fds=False).json()
+    finally:
+        for fd in fds:
+            os.close(fd)
+    assert [f["fd"] for f in seen["fds"]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("n", [0, 3, 5, 7, 9, 11, 13])
+def test_cwd_through_a_descriptor(running, hull, n):
+    c = running()
+    (c.bundle.rootfs / "link").symlink_to(f"/proc/self/fd/{n}")
+    for cwd in (f"/proc/self/fd/{n}/../..", "/link"):
+        r = hull.call("exec", "--cwd", cwd, c.id, PROBE)
+        if r.rc == 0:
+            seen = r.json()
+            assert seen["cwd"]["mnt_id"] in [int(line.split()[0]) for line in seen["mountinfo"]]
+
+
+def test_exec_in_created(container, hull):
+    c = container(args=["/bin/sleep", "100"])
+    c.create()
+    assert hull("exec", c.id, "/bin/echo", "early").out == "early\n"
+    assert c.status() == "created"
+
+
+def test_exec_in_stopped(container, hull):
+    c = container(args=["/bin/true"])
+    c.detach()
+    c.wait("stopped")
+    hull.fails("exec", c.id, "/bin/true", rc=255, match=r".*(container not running|is stopped|not running).*")
+
+
+@pytest.mark.hull_only(reason="Debian's runc reads the bundle again")
+def test_the_bundle_is_not_read_again(running, hull):
+    """SEC-47: a bundle replaced by a privileged one, then gone."""
+    c = running(process={"user": {"uid": 1000, "gid": 1000}})
+    before = hull("exec", c.id, PROBE).json()
+    c.rewrite(process={"user": {"uid": 0, "gid": 0}, "noNewPrivileges": False,
+                       "capabilities": {s: ["CAP_SYS_ADMIN"] for s in ("bounding", "effective", "permitted", "inheritable")}})
+    after = hull("exec", c.id, PROBE).json()
+    for key in COMPARED:
+        assert after[key] == before[key], key
+    assert caps(after) == caps(before)
+
+
+@pytest.mark.parametrize("shared", ["pid", "network", "ipc", "uts", "cgroup"])
+def test_exec_joins_what_the_container_has(running, hull, shared):
+    changes = {"hostname": DELETE} if shared == "uts" else {}
+    c = running(linux={"namespaces": namespaces(shared)}, **changes)
+    seen = hull("exec", c.id, PROBE).json()
+    for name, link in seen["ns"].items():
+        assert link == os.readlink(f"/proc/{c.pid}/ns/{name}"), name
+
+
+@pytest.mark.hull_only(reason="peers follow init wherever it goes")
+def test_init_that_left_its_namespace(container, hull):
+    """H12: pid 1 unshares; exec must not follow it there."""
+    caps_ = {s: ["CAP_SYS_ADMIN"] for s in ("bounding", "effective", "permitted")}
+    c = container(args=["/bin/sh", "-c", "exec busybox unshare -n sleep 1000"], process={"capabilities": caps_})
+    c.detach()
+    wait_for(lambda: os.readlink(f"/proc/{c.pid}/exe").endswith("busybox"), 5, "busybox")
+    wait_for(lambda: open(f"/proc/{c.pid}/cmdline").read().startswith("sleep"), 5, "sleep")
+    hull.fails("exec", c.id, "/bin/true", rc=255, match=r".*left its network namespace.*")
+
+
+def test_every_process_of_a_fork_bomb_is_in_the_cgroup(running, hull):
+    """H12: nothing runs before it is placed."""
+    c = running(linux={"resources": {"pids": {"limit": 20}}})
+    hull.call("exec", "--detach", c.id, "/bin/sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 1000 & done; sleep 1000")
+    wait_for(lambda: len(c.cgroup_file("pids", "cgroup.procs").read_text().split()) == 10, 5, "all of them in the cgroup")
+    inside = set(c.cgroup_file("pids", "cgroup.procs").read_text().split())
+    ns = os.readlink(f"/proc/{c.pid}/ns/pid")
+    for pid in os.listdir("/proc"):
+        if pid.isdigit() and snapshot.process(pid) and os.path.exists(f"/proc/{pid}/ns/pid"):
+            try:
+                same = os.readlink(f"/proc/{pid}/ns/pid") == ns
+            except FileNotFoundError:
+                continue
+            assert not same or pid in inside
+
+
+def test_exec_with_full_pids_cgroup(running, hull):
+    """An operator looks into a container at its limit: it may fail, in one line and without residue, but not hang."""
+    c = running(linux={"resources": {"pids": {"limit": 1}}})
+    r = hull.call("exec", c.id, "/bin/true")
+    assert r.rc in (0, 1, 255)
+    assert c.status() == "running"

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each namespace new, joined by path, the host's own; what belongs to a namespace is set in the container's only."""
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from harness.config import DELETE, DEV, NAMESPACES, PROC, namespaces
+
+KIND = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
+
+
+def own(kind):
+    return os.readlink(f"/proc/self/ns/{kind}")
+
+
+def without(*types):
+    """Changes for a container that shares those namespaces with the caller."""
+    changes = {"linux": {"namespaces": namespaces(*types)}}
+    if "uts" in types:
+        changes["hostname"] = DELETE
+    return changes
+
+
+def test_all_new(container):
+    ns = container().probe()["ns"]
+    for kind in KIND.values():
+        assert ns[kind] != own(kind), kind
+    assert ns["user"] == own("user") and ns["time"] == own("time")
+
+
+@pytest.mark.parametrize("shared", [t for t in NAMESPACES if t != "mount"])
+def test_not_listed_means_the_callers(container, shared):
+    ns = container(**without(shared)).probe()["ns"]
+    for t, kind in KIND.items():
+        assert (ns[kind] == own(kind)) == (t == shared), t
+
+
+@pytest.mark.parametrize("joined", ["pid", "network", "ipc", "uts", "cgroup"])
+def test_joined_by_path(container, hull, joined):
+    first = container(args=["/bin/sleep", "100"])
+    first.detach()
+    path = f"/proc/{first.pid}/ns/{KIND[joined]}"
+    expected = os.readlink(path)
+    changes = {"linux": {"namespaces": namespaces(**{joined: path})}}
+    if joined == "uts":
+        changes["hostname"] = DELETE
+    seen = container(**changes).probe()
+    assert seen["ns"][KIND[joined]] == expected
+    if joined == "pid":
+        assert seen["pid"] > 1
+        assert seen["status"]["NSpid"].split()[-1] == str(seen["pid"]), "proc is of the joined namespace"
+    if joined == "uts":
+        assert seen["hostname"] == "box"
+
+
+def test_mount_namespace_joined_by_path(container, hull):
+    first = container(args=["/bin/sleep", "100"])
+    first.detach()
+    path = f"/proc/{first.pid}/ns/mnt"
+    c = container(linux={"namespaces": namespaces(mount=path), "maskedPaths": [], "readonlyPaths": []}, mounts=[PROC, DEV])
+    r = c.runtime.call("run", "--bundle", c.bundle.path, c.id)
+    if r.rc == 0 and hull.is_hull:
+        assert r.json()["ns"]["mnt"] == os.readlink(path)
+
+
+@pytest.mark.parametrize("t", ["pid", "network", "ipc", "uts", "cgroup"])
+def test_path_of_the_wrong_kind(container, t):
+    wrong = "/proc/self/ns/" + ("ipc" if t != "ipc" else "net")
+    c = container(linux={"namespaces": namespaces(**{t: wrong})})
+    c.fails("create", match=r".*linux\.namespaces\[5\]\.path.*" + wrong + r".*|.*" + wrong + r".*linux\.namespaces\[5\].*")
+
+
+@pytest.mark.parametrize("path", ["/no/such/namespace", "/etc/hostname", "/dev/null", "/tmp", "relative/path"])
+def test_bad_path(container, path):
+    c = container(linux={"namespaces": namespaces(network=path)})
+    c.fails("create", match=r".*linux\.namespaces\[5\]\.path.*" + path + r".*|.*" + path + r".*linux\.namespaces\[5\].*")
+
+
+def test_duplicate_type(container):
+    c = container(linux={"namespaces": namespaces() + [{"type": "ipc"}]})
+    c.fails("create", match=r".*linux\.namespaces\[6\].*ipc.*")
+
+
+@pytest.mark.hull_only(reason="a later part of the work")
+@pytest.mark.parametrize("t", ["user", "time"])
+def test_user_and_time_namespaces_are_refused(container, t):
+    c = container(linux={"namespaces": namespaces() + [{"type": t}]})
+    c.fails("create", match=rf'config\.json: linux\.namespaces\[6\]\.type: .*{t}.*')
+
+
+# --- what belongs to them ---
+
+def test_hostname_and_domainname(container):
+    seen = container(hostname="my-host.example", domainname="my.domain").probe()
+    assert seen["hostname"] == "my-host.example"
+    if container().runtime.flavor != "runc":  # Debian's is older than domainname
+        assert seen["domainname"] == "my.domain"
+
+
+def test_hostname_without_own_uts_namespace(container):
+    c = container(linux={"namespaces": namespaces("uts")})
+    c.fails("create", match=r'config\.json: hostname: .*uts.*')
+
+
+@pytest.mark.hull_only(reason="a path to the caller's own namespace passes the peers' checks (CVE-2022-0532's class)")
+def test_hostname_with_the_callers_own_uts_namespace_by_path(container):
+    before = socket.gethostname()
+    c = container(linux={"namespaces": namespaces(uts="/proc/self/ns/uts")})
+    c.fails("create", match=r'.*(hostname|linux\.namespaces\[5\]).*uts.*')
+    assert socket.gethostname() == before
+
+
+def test_lo_is_up_in_a_new_network_namespace(container):
+    c = container(args=["/bin/sh", "-c", "ip addr show lo"])
+    r = c.run().out
+    assert "UP" in r and "127.0.0.1" in r, r
+
+
+def test_network_of_the_caller_is_left_alone(container):
+    before = Path("/sys/class/net/lo/flags").read_text()
+    container(**without("network")).run()
+    assert Path("/sys/class/net/lo/flags").read_text() == before
+
+
+SYSCTLS = {"net.ipv4.ip_forward": ("1", "network"), "kernel.shmmax": ("123456", "ipc"), "fs.mqueue.msg_max": ("42", "ipc"),
+           "net.ipv4.conf.lo.forwarding": ("1", "network"), "kernel.msgmax": ("4242", "ipc"), "kernel.sem": ("250\t32000\t32\t99",
+                                                                                                             "ipc")}
+
+
+@pytest.mark.parametrize("name", SYSCTLS)
+def test_sysctl(container, name):
+    value, _ = SYSCTLS[name]
+    seen = container(linux={"sysctl": {name: value}}, args=["/bin/probe", "--sysctl", name]).probe()
+    assert seen[f"sysctl {name}"]["text"].strip() == value
+
+
+@pytest.mark.parametrize("name", SYSCTLS)
+def test_sysctl_without_its_namespace(container, name):
+    value, needs = SYSCTLS[name]
+    c = container(linux={"sysctl": {name: value}, "namespaces": namespaces(needs)})
+    path = Path("/proc/sys") / name.replace(".", "/")
+    before = path.read_text()
+    c.fails("create", match=rf'.*linux\.sysctl.*{name}.*')
+    assert path.read_text() == before
+
+
+@pytest.mark.hull_only(reason="CVE-2022-0532's class: the peers write to the host")
+@pytest.mark.parametrize("name", ["net.ipv4.ip_forward", "kernel.shmmax"])
+def test_sysctl_with_the_callers_own_namespace_by_path(container, name):
+    value, needs = SYSCTLS[name]
+    path = Path("/proc/sys") / name.replace(".", "/")
+    before = path.read_text()
+    c = container(linux={"sysctl": {name: value}, "namespaces": namespaces(**{needs: f"/proc/self/ns/{KIND[needs]}"})})
+    c.fails("create", match=rf'.*linux\.sysctl.*{name}.*|.*linux\.namespaces\[5\]\.path.*own {needs} namespace.*')
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("t", ["pid", "network", "ipc", "uts", "cgroup"])
+def test_the_callers_own_namespace_by_path_is_no_namespace(container, t):
+    """Engines write the host's as a path too; with nothing set in it that is the same as not listing it."""
+    changes = {"hostname": DELETE} if t == "uts" else {}
+    c = container(linux={"namespaces": namespaces(**{t: f"/proc/self/ns/{KIND[t]}"})}, **changes)
+    assert c.probe()["ns"][KIND[t]] == own(KIND[t])
+
+
+@pytest.mark.parametrize("name", ["kernel.core_pattern", "kernel/core_pattern", "vm.swappiness", "net/../kernel/core_pattern",
+                                  "net.ipv4.conf.../../../kernel/core_pattern", "", "kernel", "net", "net.", ".net",
+                                  "fs.file-max", "kernel.sysrq", "net.ipv4.no_such_name"])
+def test_sysctl_that_is_not_the_containers(container, name):
+    before = {p: Path(p).read_text() for p in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/swappiness")}
+    container(linux={"sysctl": {name: "1"}}).fails("create", match=r'.*linux\.sysctl.*')
+    assert {p: Path(p).read_text() for p in before} == before
+
+
+def test_container_with_the_callers_pid_namespace_sees_it(container):
+    seen = container(**without("pid")).probe()
+    assert seen["pid"] > 1
+
+
+def test_sysv_and_mqueue_are_separate(container):
+    c = container(args=["/bin/sh", "-c", "cat /proc/sysvipc/shm | wc -l; ls /dev/mqueue | wc -l"])
+    assert c.run().out.split() == ["1", "0"]
