@@ -34,6 +34,7 @@ struct init {
 	int dev_fd;              /* mount of our own /dev, -1 */
 	int mask_dir_fd, mask_file_fd; /* an attached mask of each kind, to clone from; -1 */
 	int pts_fd;              /* mount of our own devpts, -1 */
+	int mntns_fd;            /* FIN_CHROOT: the mount namespace that the container ends up in, -1 */
 	int host_proc_fd;        /* the /proc that we were born with: only a fallback */
 	struct procfs proc;      /* processes only, of the pid namespace that we stand in */
 	struct procfs sysctl;    /* with sysctls */
@@ -55,6 +56,9 @@ int setup_self(struct init *in);
 /* Namespaces and root: the mount namespace, and the root's clone at its own path in it. */
 int setup_tree(struct init *in);
 int setup_pivot(struct init *in);
+/* A container without a mount namespace of its own: what it is to see was built in a namespace of ours like any other, so that nothing shows on the host. Now
+ * the finished tree is taken along, detached, into the namespace that the container inherits or joins, and becomes its root. No path leads to it there. */
+int setup_leave(struct init *in);
 
 /* ---- blob.c ---- */
 

@@ -21,7 +21,7 @@ static struct init self = {
 	.pts_fd = -1,
 	.mask_dir_fd = -1,
 	.mask_file_fd = -1,
-	.host_proc_fd = -1,
+	.mntns_fd = -1, .host_proc_fd = -1,
 	.proc = { -1, -1 },
 	.sysctl = { -1, -1 },
 };
@@ -176,6 +176,7 @@ int main(int argc, char **argv)
 	init_phase("tty");
 	check(in, tty_make(in));
 	check(in, tty_stdio(in));
+	check(in, setup_leave(in));
 	init_phase("drop");
 	check(in, finale_drop(in));
 	check(in, finale_find_program(in));

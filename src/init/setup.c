@@ -56,7 +56,7 @@ static void note_uses(struct init *in)
 		if (s->out >= 0)
 			in->last_use[s->out] = (uint16_t)(i + 1);
 	}
-	const int16_t kept[] = { in->b->ctl_slot, in->b->start_slot, in->b->pidns_slot, in->b->root_slot };
+	const int16_t kept[] = { in->b->ctl_slot, in->b->start_slot, in->b->pidns_slot, in->b->mntns_slot, in->b->root_slot };
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (kept[i] >= 0)
 			in->last_use[kept[i]] = 0;
@@ -147,9 +147,21 @@ int setup_self(struct init *in)
 	return wait_placed(in);
 }
 
-/* exec: the namespaces are joined, "/" is the container's. */
+static int change_root(struct init *in)
+{
+	if (fchdir(in->root_fd) < 0)
+		return err_sys(&in->err, -errno, "enter the root");
+	int r = sys_chroot(".");
+	return r < 0 ? err_sys(&in->err, r, "change the root to the container's") : 0;
+}
+
+/* exec: the namespaces are joined, "/" is the container's. One that was entered by chroot has its root elsewhere: S has opened init's. */
 static int open_joined_root(struct init *in)
 {
+	if (in->fin->flags & FIN_CHROOT) {
+		in->root_fd = init_slot(in, in->b->root_slot);
+		return change_root(in);
+	}
 	in->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return in->root_fd < 0 ? err_sys(&in->err, -errno, "open the container's root") : 0;
 }
@@ -163,6 +175,21 @@ static int not_a_mount(struct init *in, int r, const char *what)
 		       "%s: the caller's root is not a mount point (a chroot?): pivot_root(2) needs one", what);
 }
 
+/* Where the container's process belongs in the end, when that isn't the namespace that the tree is built in. */
+static int remember_mount_namespace(struct init *in)
+{
+	if (!(in->fin->flags & FIN_CHROOT))
+		return 0;
+	if (in->b->mntns_slot >= 0) {
+		in->mntns_fd = init_slot(in, in->b->mntns_slot);
+		return 0;
+	}
+	int r = init_procfs(in);
+	if (r == 0)
+		r = in->mntns_fd = procfs_ns(&in->proc, "mnt");
+	return r < 0 ? err_sys(&in->err, r, "open the mount namespace that is inherited") : 0;
+}
+
 /* The mount namespace. The attach target is reached by fchdir before: the kernel takes the working directory
  * along into the new namespace, an fd not. */
 static int enter_mount_namespace(struct init *in, const char *rootfs)
@@ -174,6 +201,9 @@ static int enter_mount_namespace(struct init *in, const char *rootfs)
 		return err_at(&in->err, err_sys(&in->err, -errno, "open the root file system %s", rootfs), "root.path");
 	if (fchdir(dir) < 0)
 		return err_sys(&in->err, -errno, "enter %s", rootfs);
+	r = remember_mount_namespace(in);
+	if (r < 0)
+		return r;
 	r = sys_unshare(CLONE_NEWNS);
 	if (r < 0)
 		return err_sys(&in->err, r, "make a mount namespace");
@@ -223,4 +253,22 @@ int setup_pivot(struct init *in)
 	if (r < 0)
 		return err_sys(&in->err, r, "drop the old root");
 	return chdir("/") < 0 ? err_sys(&in->err, -errno, "enter the new root") : 0;
+}
+
+int setup_leave(struct init *in)
+{
+	int r;
+
+	if (!(in->fin->flags & FIN_CHROOT) || (in->fin->flags & FIN_EXEC))
+		return 0;
+	/* Peers stay peers: what the configuration wants shared has been set by now. */
+	scoped_fd int tree = mnt_clone(in->root_fd, "", MNT_CLONE_RECURSIVE | MNT_CLONE_PEER);
+	if (tree < 0)
+		return err_sys(&in->err, tree, "take the finished tree out of its mount namespace");
+	r = sys_setns(in->mntns_fd, CLONE_NEWNS);
+	if (r < 0)
+		return err_sys(&in->err, r, "enter the container's mount namespace");
+	fd_close(&in->root_fd);
+	in->root_fd = take_fd(&tree);
+	return change_root(in);
 }

@@ -113,8 +113,26 @@ int step_join(struct init *in, const struct step *s)
 	return sys_setns(fd, (int)s->u.join.ns);
 }
 
+/* The root of the container's init by its /proc/PID/root. The pidfd tells afterwards that the number was still that process's. */
+static int open_init_root(struct init *in, const struct step *s)
+{
+	scoped_fd int fd = open(init_str(in, s->u.join.path), O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	int r = sys_pidfd_send_signal(init_slot(in, s->in), 0);
+	if (r < 0)
+		return r;
+	in->slots[s->out] = take_fd(&fd);
+	return 0;
+}
+
 int step_join_init(struct init *in, const struct step *s)
 {
+	int r = s->out >= 0 ? open_init_root(in, s) : 0;
+
+	if (r < 0)
+		return r;
 	return s->u.join.ns ? sys_setns(init_slot(in, s->in), (int)s->u.join.ns) : 0;
 }
 

@@ -99,6 +99,14 @@ static bool has_ptrace(const struct oci_config *cfg)
 	return false;
 }
 
+/* Has create changed the root by pivot_root? */
+static bool own_mount_namespace(const struct oci_config *cfg)
+{
+	const struct oci_namespace *ns = plan_find_namespace(cfg, OCI_NS_MOUNT);
+
+	return ns && !ns->path;
+}
+
 static int make_plan(struct execution *x, const struct hull *h, const struct hull_exec_opts *o, struct err *e)
 {
 	const int *preserved = NULL;
@@ -108,6 +116,7 @@ static int make_plan(struct execution *x, const struct hull *h, const struct hul
 		return r;
 	struct plan_exec_opts po = { .id = x->c.rec.id, .preserved = preserved, .n_preserved = o->preserve_fds,
 				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces,
+				     .init_root = own_mount_namespace(x->cfg) ? NULL : oci_arena_printf(x->arena, "/proc/%d/root", (int)x->c.rec.init.pid),
 				     .shares_ptrace = has_ptrace(x->cfg),
 				     .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	return plan_exec(&x->facts, x->cfg, x->proc, &po, x->arena, &x->plan, e);

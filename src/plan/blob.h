@@ -49,7 +49,7 @@ enum step_op {
 	STEP_CGROUP_WRITE, /* host */
 	STEP_TASKS,        /* write 0 to the v1 `tasks` file in slot `in` */
 	STEP_JOIN,         /* setns to the namespace at a host path; with `out` >= 0 (pid) only opened and checked: entered last, see FIN_JOIN_PID */
-	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec) */
+	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec); with `out` >= 0 its root at the host path goes there first */
 	STEP_UNSHARE,
 	STEP_SOURCE,       /* host path → detached clone in slot `out` */
 	STEP_HOSTNAME,
@@ -146,6 +146,7 @@ enum {
 	FIN_JOIN_PID = 1 << 8,       /* S makes I in the pid namespace of slot pidns_slot */
 	FIN_FILTER_IN_S = 1 << 9,    /* the filter is loaded before the last clone (attacks-tried C1) */
 	FIN_HOST_HOOKS = 1 << 10,    /* HOOKS_PLEASE / HOOKS_DONE */
+	FIN_CHROOT = 1 << 11,        /* no mount namespace of its own: the finished tree is taken out of the one it was built in, and entered by chroot */
 	FIN_NODEV = 1 << 12,         /* no device filter in force: root and binds are nodev (attacks-tried H13) */
 	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
 };
@@ -177,6 +178,7 @@ struct blob {
 	struct blist fds;       /* of int32_t: fd number of each given slot */
 	struct blist preserved; /* of int32_t: fd numbers that the container keeps beside 0, 1, 2 */
 	int16_t ctl_slot, start_slot, pidns_slot;
+	int16_t mntns_slot;     /* a joined mount namespace, entered when the tree is finished; -1 none */
 	int16_t root_slot;      /* hull-init puts the root mount's fd here; STEP_NODE, _LINK and _DIR count from the slot `in` (the root's or the /dev tmpfs's) */
 	struct bstr rootfs;     /* host path */
 	uint64_t root_set, root_clr; /* attributes of the rootfs clone from the beginning (not read-only: that is late) */

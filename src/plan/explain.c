@@ -235,6 +235,11 @@ static void say_pivot(const struct plan *p, struct buf *b)
 	buf_add(b, "pivot_root, drop the old root");
 }
 
+static void say_leave(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "take the tree into the %s mount namespace, chroot", p->hdr.mntns_slot >= 0 ? "joined" : "inherited");
+}
+
 static void say_tty(const struct plan *p, struct buf *b)
 {
 	buf_printf(b, "terminal %u × %u, /dev/console", p->hdr.fin.console_width, p->hdr.fin.console_height);
@@ -304,6 +309,7 @@ static bool if_start_hooks(const struct plan *p) { return p->hdr.fin.start_conta
 static bool if_terminal(const struct plan *p) { return p->hdr.fin.flags & FIN_TERMINAL; }
 static bool if_rlimits(const struct plan *p) { return p->hdr.fin.rlimits.n; }
 static bool if_filter(const struct plan *p) { return p->hdr.fin.filter.n; }
+static bool if_chroot(const struct plan *p) { return p->hdr.fin.flags & FIN_CHROOT; }
 static bool if_gate(const struct plan *p) { return p->hdr.fin.flags & FIN_GATE; }
 
 /* In the order in which they happen; each stands at the begin (before the steps) or at the end of its phase. */
@@ -321,6 +327,7 @@ static const struct fixed {
 	{ PH_HOOKS, WHO_S, true, "hooks.createContainer", if_container_hooks, say_container_hooks },
 	{ PH_PIVOT, WHO_S, true, "root.path", always, say_pivot },
 	{ PH_TTY, WHO_S, true, "process.terminal", if_terminal, say_tty },
+	{ PH_DROP, WHO_S, true, "linux.namespaces", if_chroot, say_leave },
 	{ PH_DROP, WHO_S, true, "process.user", always, say_ids },
 	{ PH_DROP, WHO_S, true, "process.capabilities", always, say_caps },
 	{ PH_DROP, WHO_S, true, "process.rlimits", if_rlimits, say_rlimits },

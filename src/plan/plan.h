@@ -44,6 +44,7 @@ struct plan_exec_opts {
 	bool joins_pid;            /* the container has a pid namespace other than the caller's */
 	uint32_t namespaces;       /* CLONE_NEW… that the container has and the caller is not in */
 	uint32_t log_level;
+	const char *init_root;     /* /proc/PID/root of the container's init where it was entered by chroot; NULL: the root of its mount namespace */
 	bool shares_ptrace;        /* the container's bounding set has CAP_SYS_PTRACE */
 };
 
@@ -100,7 +101,7 @@ const char *plan_text(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Absolute, without "." and doubled or trailing slashes; ".." stays (the kernel resolves it inside the root). */
 const char *plan_clean_path(struct plan *p, const char *s);
 
-int plan_add_namespaces(struct plan *p, struct err *e);
+void plan_add_namespaces(struct plan *p);
 int plan_add_ident(struct plan *p, struct err *e);
 int plan_add_sysctls(struct plan *p, struct err *e);
 int plan_add_mounts(struct plan *p, struct err *e);

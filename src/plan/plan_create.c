@@ -31,6 +31,7 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd)
 	p->hdr.start_slot = p->slots.start;
 	p->hdr.pidns_slot = -1;
 	p->hdr.root_slot = -1;
+	p->hdr.mntns_slot = -1;
 }
 
 static void start_plan(struct plan *p, const struct facts *f, const struct oci_config *cfg, struct oci_arena *a)
@@ -111,10 +112,10 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 
 	if (r == 0)
 		r = plan_add_cgroup(p, o, e);
-	if (r == 0)
-		r = plan_add_namespaces(p, e);
-	if (r == 0)
-		r = plan_add_ident(p, e);
+	if (r < 0)
+		return r;
+	plan_add_namespaces(p);
+	r = plan_add_ident(p, e);
 	if (r == 0)
 		r = plan_add_sysctls(p, e);
 	if (r == 0)
@@ -174,6 +175,12 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	struct step *join = plan_step(ret, STEP_JOIN_INIT, PH_ENTER, WHO_S, "linux.namespaces");
 	join->in = ret->slots.pidfd;
 	join->u.join.ns = o->namespaces & ~(uint32_t)CLONE_NEWPID;
+	if (o->init_root) {
+		struct bstr path = plan_str(ret, o->init_root);
+		join->u.join.path = path;
+		join->out = ret->hdr.root_slot = plan_slot(ret);
+		ret->hdr.fin.flags |= FIN_CHROOT;
+	}
 	ret->hdr.fin.flags |= FIN_EXEC | FIN_NEW_KEYRING;
 	if (o->joins_pid) {
 		ret->hdr.fin.flags |= FIN_JOIN_PID;

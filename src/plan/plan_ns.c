@@ -30,6 +30,10 @@ static void add_join(struct plan *p, const struct oci_namespace *ns, const char 
 	s->u.join.ns = plan_clone_flag(ns->type);
 	s->u.join.path = plan_str(p, ns->path);
 	s->u.join.flags = is_written(p, ns->type) ? JOIN_MUST_DIFFER : 0;
+	if (ns->type == OCI_NS_MOUNT) {
+		s->out = plan_slot(p);
+		p->hdr.mntns_slot = s->out;
+	}
 	if (ns->type == OCI_NS_PID) {
 		s->out = plan_slot(p);
 		p->hdr.pidns_slot = s->out;
@@ -54,7 +58,7 @@ static void add_new(struct plan *p, const struct oci_namespace *ns, const char *
 	}
 }
 
-int plan_add_namespaces(struct plan *p, struct err *e)
+void plan_add_namespaces(struct plan *p)
 {
 	const struct oci_linux *l = p->cfg->linux_;
 
@@ -70,7 +74,7 @@ int plan_add_namespaces(struct plan *p, struct err *e)
 		else
 			add_new(p, ns, origin);
 	}
+	/* Inherited or joined: others see what is mounted there, so the tree is built elsewhere (attacks-tried H4). */
 	if (!p->hdr.unshare_mount)
-		return err_config(e, "linux.namespaces", "no new namespace of type \"mount\" — this build needs one");
-	return 0;
+		p->hdr.fin.flags |= FIN_CHROOT;
 }

@@ -43,13 +43,11 @@ static int refuse_namespaces(const struct oci_config *c, struct err *e)
 
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		const struct oci_namespace *ns = &l->namespaces[i];
-		snprintf(path, sizeof(path), "linux.namespaces[%zu]%s", i, ns->type == OCI_NS_MOUNT ? ".path" : ".type");
+		snprintf(path, sizeof(path), "linux.namespaces[%zu].type", i);
 		if (ns->type == OCI_NS_USER)
 			return refuse(e, path, "\"user\" — a user namespace is");
 		if (ns->type == OCI_NS_TIME)
 			return refuse(e, path, "\"time\" — a time namespace is");
-		if (ns->type == OCI_NS_MOUNT && ns->path)
-			return refuse(e, path, "joining a mount namespace is");
 	}
 	return 0;
 }

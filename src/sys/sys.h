@@ -111,6 +111,11 @@ static inline int sys_umount(const char *target, int flags)
 	return (int)sys_result("umount2", syscall(SYS_umount2, target, flags));
 }
 
+static inline int sys_chroot(const char *path)
+{
+	return (int)sys_result("chroot", syscall(SYS_chroot, path));
+}
+
 static inline int sys_pivot_root(const char *root, const char *old)
 {
 	return (int)sys_result("pivot_root", syscall(SYS_pivot_root, root, old));

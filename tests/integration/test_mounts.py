@@ -589,12 +589,6 @@ def test_idmapped_mounts_are_refused(tree, volume):
     tree(bind(volume, "/vol", "idmap")).fails("create", match=r'.*mounts\[7\]\.options.*idmap.*')
 
 
-@pytest.mark.hull_only(reason="what this build refuses")
-def test_no_mount_namespace_is_refused(container):
-    c = container(linux={"namespaces": namespaces("mount"), "maskedPaths": [], "readonlyPaths": []}, mounts=[])
-    c.fails("create", match=r'config\.json: linux\.namespaces: no new namespace of type "mount" — this build needs one')
-
-
 def test_host_sees_no_mount_while_it_runs(container):
     before = snapshot.mounts()
     c = container(args=["/bin/sleep", "100"])

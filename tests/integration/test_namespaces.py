@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each namespace new, joined by path, the host's own; what belongs to a namespace is set in the container's only."""
+import json
 import os
 import socket
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from harness import snapshot
 from harness.config import DELETE, DEV, NAMESPACES, PROC, namespaces
 
 KIND = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
@@ -181,3 +185,44 @@ def test_container_with_the_callers_pid_namespace_sees_it(container):
 def test_sysv_and_mqueue_are_separate(container):
     c = container(args=["/bin/sh", "-c", "cat /proc/sysvipc/shm | wc -l; ls /dev/mqueue | wc -l"])
     assert c.run().out.split() == ["1", "0"]
+
+
+# --- no mount namespace of its own ---
+
+def run_without_own_mounts(container, **changes):
+    """A sleeping container that has no mount namespace of its own, and what a probe in it sees."""
+    c = container(args=["/bin/sleep", "100"], **changes)
+    before = snapshot.mounts()
+    c.detach()
+    assert snapshot.mounts() == before, "nothing of it may be seen in the caller's mount namespace"
+    seen = json.loads(c.exec(c.id, "/bin/probe").out)
+    st = c.bundle.rootfs.stat()
+    assert (seen["root"]["dev"], seen["root"]["ino"]) == (st.st_dev, st.st_ino)
+    return c, seen
+
+
+@pytest.mark.hull_only(reason="runc changes the caller's own propagation")
+def test_no_mount_namespace(container):
+    """The mounts are there, nobody else sees them, and the caller's mounts and their propagation stay as they are."""
+    c, seen = run_without_own_mounts(container, linux={"namespaces": namespaces("mount"), "maskedPaths": ["/secret"]})
+    assert os.readlink(f"/proc/{c.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
+    assert c.exec(c.id, "/bin/sh", "-c", "cat /proc/self/comm; ls /dev").out.split()[:2] == ["cat", "fd"]
+    assert seen["cwd"]["path"] == "/"
+
+
+@pytest.mark.hull_only(reason="runc mounts into the joined namespace")
+def test_joined_mount_namespace(container):
+    other = subprocess.Popen(["unshare", "--mount", "sleep", "100"], stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 5
+        while os.readlink(f"/proc/{other.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        path = f"/proc/{other.pid}/ns/mnt"
+        table = Path(f"/proc/{other.pid}/mountinfo").read_text()
+        c, _ = run_without_own_mounts(container, linux={"namespaces": namespaces(mount=path)})
+        assert os.readlink(f"/proc/{c.pid}/ns/mnt") == os.readlink(path)
+        assert Path(f"/proc/{other.pid}/mountinfo").read_text() == table
+        c.delete("--force")
+    finally:
+        other.kill()
+        other.wait()
