@@ -11,8 +11,7 @@
 
 #define AFTER(t) (1u << (t))
 
-/* The legal moves. `after` are the announcements that may precede this one on the same socket; LOG and ERROR are not moves. RELEASE may come before
- * READY because `run` sends it as soon as the record is written: the two cross. */
+/* The legal moves. `after` are the announcements that may precede this one on the same socket; LOG and ERROR are not moves. */
 static const struct {
 	const char *name;
 	uint8_t from; /* enum ctl_side */
@@ -27,10 +26,10 @@ static const struct {
 	[CTL_CONSOLE] = { "CONSOLE", CTL_INIT, AFTER(CTL_NONE) | AFTER(CTL_PLACED) | AFTER(CTL_HOOKS_DONE) | AFTER(CTL_BORN) },
 	[CTL_BORN] = { "BORN", CTL_INIT, AFTER(CTL_NONE) | AFTER(CTL_PLACED) | AFTER(CTL_HOOKS_DONE) | AFTER(CTL_CONSOLE) },
 	[CTL_READY] = { "READY", CTL_INIT,
-			AFTER(CTL_NONE) | AFTER(CTL_PLACED) | AFTER(CTL_HOOKS_DONE) | AFTER(CTL_CONSOLE) | AFTER(CTL_BORN) | AFTER(CTL_RELEASE) },
-	[CTL_RELEASE] = { "RELEASE", CTL_HOST, AFTER(CTL_NONE) | AFTER(CTL_PLACED) | AFTER(CTL_BORN) | AFTER(CTL_READY) },
+			AFTER(CTL_NONE) | AFTER(CTL_PLACED) | AFTER(CTL_HOOKS_DONE) | AFTER(CTL_CONSOLE) | AFTER(CTL_BORN) },
+	[CTL_RELEASE] = { "RELEASE", CTL_HOST, AFTER(CTL_READY) },
 	[CTL_START] = { "START", CTL_HOST, AFTER(CTL_NONE) },
-	[CTL_EXECING] = { "EXECING", CTL_INIT, AFTER(CTL_READY) | AFTER(CTL_RELEASE) | AFTER(CTL_START) },
+	[CTL_EXECING] = { "EXECING", CTL_INIT, AFTER(CTL_RELEASE) | AFTER(CTL_START) },
 };
 
 const char *ctl_name(unsigned type)

@@ -43,6 +43,7 @@ static struct create_args *take_args(struct cli *c)
 {
 	struct create_args *a = c->opts;
 
+	a->o.listen_fds = c->listen_fds;
 	a->o.preserve_fds += c->listen_fds;
 	return a;
 }

@@ -95,6 +95,13 @@ int step_rdonly(struct init *in, const struct step *s);
 int step_attr(struct init *in, const struct step *s);
 int step_propagation(struct init *in, const struct step *s);
 
+/* ---- copyup.c ---- */
+
+/* Copy what the directory `at` (O_PATH) holds into the detached tmpfs `mnt_fd`, which is going to cover it: regular
+ * files, directories and symbolic links, with owner, mode, time and harmless attributes. What is left out is told
+ * in a warning. 0 or -errno, in->err then names what could not be copied. */
+int copyup_fill(struct init *in, const struct step *s, int at, int mnt_fd);
+
 /* ---- mask.c ---- */
 
 /* A device node 1:3 of our own making, opened with `flags`; O_PATH allowed. */

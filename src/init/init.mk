@@ -1,5 +1,6 @@
 init_sources = \
 	src/init/blob.c \
+	src/init/copyup.c \
 	src/init/creds.c \
 	src/init/exec.c \
 	src/init/finale.c \

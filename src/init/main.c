@@ -179,7 +179,8 @@ int main(int argc, char **argv)
 	check(in, setup_leave(in));
 	init_phase("drop");
 	check(in, finale_drop(in));
-	check(in, finale_find_program(in));
+	if (!(in->fin->flags & FIN_NO_PROGRAM))
+		check(in, finale_find_program(in));
 	if (in->fin->flags & FIN_JOIN_PID) {
 		init_phase("birth");
 		check(in, exec_birth(in));

@@ -184,7 +184,11 @@ int step_mount(struct init *in, const struct step *s)
 	scoped_fd int fd = make_superblock(in, s, at, made);
 	if (fd < 0)
 		return fd;
-	r = set_propagation(fd, s->u.mnt.prop);
+	/* In a directory that was made just now there is nothing. */
+	if ((s->u.mnt.flags & MNT_COPY_UP) && !made)
+		r = copyup_fill(in, s, at, fd);
+	if (r == 0)
+		r = set_propagation(fd, s->u.mnt.prop);
 	if (r == 0)
 		r = attach(in, s, fd, at);
 	if (r == 0 && (s->u.mnt.flags & (MNT_LEGACY_IVERSION | MNT_LEGACY_SILENT)))

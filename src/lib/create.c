@@ -128,7 +128,8 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	if (r < 0)
 		return r;
 	struct plan_opts po = { .id = id, .bundle = bundle, .gate = !immediate, .new_keyring = !o->no_new_keyring,
-				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
+				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
+				.listen_fds = o->listen_fds, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
 	return r < 0 ? r : fill_record(c, bundle, e);
 }
@@ -182,7 +183,7 @@ void creation_abandon(struct creation *c)
 	c->spawned = false;
 	if (!c->claimed)
 		return;
-	if (c->pid_file && c->rec.stage == STAGE_CREATED)
+	if (c->pid_file_written)
 		unlink(c->pid_file);
 	if (c->hooks_ran) {
 		r = container_destroy(&c->dir, &c->rec, &e);

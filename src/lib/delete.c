@@ -88,15 +88,26 @@ static int delete_stopped(int root_dfd, const char *id, struct oci_arena *a, str
 	return r;
 }
 
+/* state_open, but another container that has got the name `only` had is an unknown one. */
+static int open_same(int root_dfd, const char *id, int lock_ms, const struct state_dir *only, struct state_dir *d, struct err *e)
+{
+	int r = only && !state_still_ours(only) ? -ENOENT : state_open(root_dfd, id, lock_ms, d, e);
+
+	if (r < 0 || !only || state_is_same(d, only))
+		return r;
+	state_close(d);
+	return -ENOENT;
+}
+
 /* Open it with the lock; where somebody sits on that, break it. */
-static int open_by_force(int root_dfd, const char *id, struct state_dir *d, struct err *e)
+static int open_by_force(int root_dfd, const char *id, const struct state_dir *only, struct state_dir *d, struct err *e)
 {
 	char who[256];
 
-	int r = state_open(root_dfd, id, FORCE_LOCK_MS, d, e);
+	int r = open_same(root_dfd, id, FORCE_LOCK_MS, only, d, e);
 	if (r != -EBUSY)
 		return r;
-	r = state_open(root_dfd, id, -1, d, e);
+	r = open_same(root_dfd, id, -1, only, d, e);
 	if (r < 0)
 		return r;
 	log_warn("container %s: its lock is broken, held for more than %d ms by %s", id, FORCE_LOCK_MS,
@@ -107,13 +118,13 @@ static int open_by_force(int root_dfd, const char *id, struct state_dir *d, stru
 	return r;
 }
 
-static int delete_by_force(int root_dfd, const char *id, struct oci_arena *a, struct err *e)
+static int delete_by_force(int root_dfd, const char *id, const struct state_dir *only, struct oci_arena *a, struct err *e)
 {
 	char text[ERR_RENDER_MAX];
 	struct state_dir d;
 	struct state_rec rec;
 
-	int r = open_by_force(root_dfd, id, &d, e);
+	int r = open_by_force(root_dfd, id, only, &d, e);
 	if (r == -ENOENT)
 		return 0;
 	if (r < 0)
@@ -146,9 +157,20 @@ int hull_delete(const struct hull *h, const char *id, bool force, struct err *e)
 		err_set(e, ERR_STATE, 0, "container \"%s\" does not exist", id);
 	if (root_dfd < 0)
 		return root_dfd;
-	r = force ? delete_by_force(root_dfd, id, &a, e) : delete_stopped(root_dfd, id, &a, e);
+	r = force ? delete_by_force(root_dfd, id, NULL, &a, e) : delete_stopped(root_dfd, id, &a, e);
 	oci_arena_release(&a);
 	/* What others left of this id goes too, whatever became of the container itself. */
 	int swept = sweep(root_dfd, id, force, r < 0 ? &ignored : e);
+	return r < 0 ? r : swept;
+}
+
+int container_delete_own(const struct state_dir *d, struct err *e)
+{
+	struct oci_arena a = { 0 };
+	struct err ignored;
+
+	int r = delete_by_force(d->root_dfd, d->id, d, &a, e);
+	oci_arena_release(&a);
+	int swept = sweep(d->root_dfd, d->id, true, r < 0 ? &ignored : e);
 	return r < 0 ? r : swept;
 }

@@ -3,12 +3,14 @@
 #include "lib/exec.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/io.h"
 #include "lib/container.h"
 #include "lib/create.h"
 
@@ -20,7 +22,7 @@ struct execution {
 	struct facts facts;
 	struct plan plan;
 	struct cgroup cg;
-	bool cg_open;
+	bool cg_open, pid_file_written;
 	struct child child;
 	int init_pidfd, console_sock, pidfd_sock, master;
 	uint32_t namespaces;
@@ -162,6 +164,27 @@ static int prepare(struct execution *x, const struct hull *h, const struct hull_
 	return r;
 }
 
+/* A v2 cgroup whose controllers are given to its children takes no process itself (cgroups(7), "no internal
+ * processes"): a systemd in the container makes its own so. Where its init stands below then, there is room for
+ * others. Returns the fd, -EBUSY where it doesn't. */
+static int open_init_cgroup(const struct execution *x)
+{
+	char path[64], text[8192], *save = NULL;
+	int v2 = cg_layout_v2(&x->facts.cg);
+	size_t n = strlen(x->cg.path);
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)x->c.rec.init.pid);
+	if (v2 < 0 || io_read_at(AT_FDCWD, path, text, sizeof(text)) < 0)
+		return -EBUSY;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		if (!str_starts(line, "0::") || !str_starts(line + 3, x->cg.path) || line[3 + n] != '/')
+			continue;
+		int fd = openat(x->cg.dfd[v2], line + 3 + n + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return fd < 0 ? -EBUSY : fd;
+	}
+	return -EBUSY;
+}
+
 /* A fork into a full pids cgroup is EAGAIN, a move isn't: then the process is born outside and moved before it does anything. */
 static int spawn_placed(struct execution *x, struct spawn_fds *fds, struct err *e)
 {
@@ -179,7 +202,7 @@ static int spawn_placed(struct execution *x, struct spawn_fds *fds, struct err *
 	return r;
 }
 
-static int spawn(struct execution *x, struct err *e)
+static int spawn(struct execution *x, bool may_go_below, struct err *e)
 {
 	int tasks[CG_HIER_MAX], n = cg_open_tasks(&x->cg, tasks, ARRAY_LEN(tasks), e), r;
 
@@ -190,6 +213,11 @@ static int spawn(struct execution *x, struct err *e)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, x->plan.slots.n_tasks);
 	else
 		r = spawn_placed(x, &fds, e);
+	scoped_fd int below = r == -EBUSY && may_go_below && fds.cgroup >= 0 ? open_init_cgroup(x) : -EBADF;
+	if (below >= 0) {
+		fds.cgroup = below;
+		r = spawn_placed(x, &fds, e);
+	}
 	for (int i = 0; i < n; i++)
 		close(tasks[i]);
 	return r;
@@ -224,8 +252,10 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 		r = spawn_expect(&x->child, CTL_READY, SETUP_TIMEOUT_MS, &m, NULL, &x->cg, e);
 	if (r == 0 && x->pidfd_sock >= 0)
 		r = console_send(x->pidfd_sock, x->child.pidfd, x->c.rec.id, e);
-	if (r == 0 && o->pid_file)
+	if (r == 0 && o->pid_file) {
 		r = pidfile_write(o->pid_file, x->child.pid, e);
+		x->pid_file_written = r == 0;
+	}
 	if (r == 0 && (r = ctl_send(&x->child.ctl, CTL_RELEASE, 0, NULL, 0, -1)) < 0)
 		err_sys(e, r, "release the process");
 	return r < 0 ? r : spawn_wait_exec(&x->child, SETUP_TIMEOUT_MS, &x->cg, e);
@@ -238,10 +268,10 @@ static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret
 
 	if (r < 0)
 		return r;
-	r = spawn(x, e);
+	r = spawn(x, !o->cgroup, e);
 	if (r == 0)
 		r = follow(x, o, e);
-	if (r < 0 && o->pid_file)
+	if (r < 0 && x->pid_file_written)
 		unlink(o->pid_file);
 	if (r < 0)
 		spawn_end(&x->child, true);

@@ -160,6 +160,8 @@ static int from_container(const struct oci_config *cfg, const struct hull_exec_o
 		return err_set(e, ERR_USAGE, 0, "exec needs a program to run");
 	if (cfg->process)
 		*p = *cfg->process;
+	else
+		p->cwd = "/";
 	p->args = (struct oci_strv){ 0 };
 	p->terminal = (struct opt_bool){ true, o->tty };
 	p->exec_cpu_affinity = cfg->process ? cfg->process->exec_cpu_affinity : NULL;

@@ -26,6 +26,7 @@ struct hull_create_opts {
 	const char *pid_file;
 	const char *pidfd_socket;
 	unsigned preserve_fds;
+	unsigned listen_fds;      /* how many of these are sockets for the container (sd_listen_fds(3)) */
 	bool no_pivot;            /* refused */
 	bool no_new_keyring;
 	bool detach, keep, no_subreaper; /* run only */

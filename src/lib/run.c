@@ -1,28 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* run: create and start in one go, and wait for the end in the foreground. */
 #include <errno.h>
+#include <sys/prctl.h>
 
 #include "base/fd.h"
+#include "base/log.h"
+#include "lib/container.h"
 #include "lib/create.h"
 
-/* The lock is given back while the program runs, so that other commands can reach the container. */
-static int run_foreground(struct creation *c, const struct hull *h, const struct hull_create_opts *o, struct wait_ctx *w, int *ret_status, struct err *e)
+/* The lock is given back while the program runs, so that other commands can reach the container. The directory stays open: somebody may delete the
+ * container and give its name to another, which is none of ours. */
+static int run_foreground(struct creation *c, const struct hull_create_opts *o, struct wait_ctx *w, int *ret_status, struct err *e)
 {
 	int r;
 
-	state_close(&c->dir);
-	c->dir = STATE_DIR_NONE;
+	fd_close(&c->dir.lock_fd);
 	r = wait_foreground(w, c->child.pid, c->child.pidfd, c->master, ret_status, e);
 	if (o->keep)
 		return r;
 	struct err del;
-	int d = hull_delete(h, c->id, true, &del);
+	int d = container_delete_own(&c->dir, &del);
 	if (d < 0 && r == 0)
 		*e = del;
 	return r < 0 ? r : d;
 }
 
-static int run_planned(struct creation *c, const struct hull *h, const struct hull_create_opts *o, int *ret_status, struct err *e)
+static int run_planned(struct creation *c, const struct hull_create_opts *o, int *ret_status, struct err *e)
 {
 	struct wait_ctx w;
 	bool foreground = !o->detach;
@@ -30,6 +33,9 @@ static int run_planned(struct creation *c, const struct hull *h, const struct hu
 
 	if (r < 0)
 		return r;
+	/* Orphans of a container without a pid namespace of its own are reaped here, not by whoever called us. */
+	if (foreground && !o->no_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		log_warn("become the reaper of orphans: %s", err_text(errno));
 	r = creation_claim(c, e);
 	if (r == 0)
 		r = host_build(c, e);
@@ -38,7 +44,7 @@ static int run_planned(struct creation *c, const struct hull *h, const struct hu
 	if (r < 0)
 		creation_abandon(c);
 	else if (foreground)
-		r = run_foreground(c, h, o, &w, ret_status, e);
+		r = run_foreground(c, o, &w, ret_status, e);
 	if (foreground)
 		wait_restore(&w);
 	return r;
@@ -56,7 +62,7 @@ int hull_run(const struct hull *h, const char *id, const struct hull_create_opts
 	if (r == 0)
 		r = creation_open(&c, h, o, e);
 	if (r == 0)
-		r = run_planned(&c, h, o, ret_status, e);
+		r = run_planned(&c, o, ret_status, e);
 	host_close(&c);
 	fd_close(&c.root_dfd);
 	if (r < 0 && e->kind != ERR_CONFIG && e->kind != ERR_USAGE)

@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "base/fd.h"
 #include "lib/container.h"
 #include "lib/create.h"
 
 #define LOCK_MS 10000
+#define STOP_MS 5000
 
 static int check_created(const struct container *c, struct err *e)
 {
@@ -21,18 +23,31 @@ static int check_created(const struct container *c, struct err *e)
 	return err_set(e, ERR_STATE, 0, "cannot start container \"%s\": it is %s", rec->id, oci_status_word(s));
 }
 
+/* Its init in any case: a cgroup that was there before the container carries no token, and nobody is killed by it. */
+static void stop(const struct state_rec *rec, const struct cgroup *cg)
+{
+	scoped_fd int init = proc_id_open(&rec->init);
+	struct err ignored;
+
+	if (init >= 0)
+		proc_kill(init, SIGKILL);
+	if (cg_kill(cg, rec->token, SIGKILL, &ignored) == 0)
+		cg_wait_empty(cg, STOP_MS, &ignored);
+	if (init >= 0)
+		proc_exited(init, STOP_MS);
+}
+
 /* A poststart hook that fails stops the container (runtime.md, Lifecycle 9, since 1.3.0); `delete` then runs poststop as for any stopped one. */
 static int run_poststart(const struct oci_config *cfg, const struct state_rec *rec, struct cgroup *cg, struct oci_arena *a, struct err *e)
 {
 	const struct oci_hooks *h = cfg->hooks;
-	struct err ignored;
 	int r;
 
 	if (!h || !h->n_poststart)
 		return 0;
 	r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(rec, OCI_STATUS_RUNNING, a), rec->bundle, e);
-	if (r < 0 && cg_kill(cg, rec->token, SIGKILL, &ignored) == 0)
-		cg_wait_empty(cg, 5000, &ignored);
+	if (r < 0)
+		stop(rec, cg);
 	return r;
 }
 
@@ -64,6 +79,8 @@ int hull_start(const struct hull *h, const char *id, struct err *e)
 		r = check_created(&c, e);
 		if (r == 0)
 			r = state_config_read(&c.dir, &arena, &cfg, e);
+		if (r == 0 && !cfg->process)
+			r = err_set(e, ERR_STATE, 0, "cannot start container \"%s\": its configuration has no process", id);
 		if (r == 0)
 			r = start_open(&c.dir, &c.rec, cfg, &arena, e);
 		container_close(&c);

@@ -90,6 +90,7 @@ enum {
 	NODE_FOREIGN = 1 << 10,     /* under a /dev that is not ours: may be used when it is there, is never made */
 	SOURCE_NOFOLLOW = 1 << 11,
 	SOURCE_KEEP_SHARED = 1 << 13, /* a volume that sends its mounts to the host: the clone stays a peer, and the plan mounts nothing below it */
+	MNT_COPY_UP = 1 << 14,      /* tmpfs: begins with what the directory that it covers holds */
 	MNT_PROC_PIDNS = 1 << 12,   /* proc of a joined pid namespace: fsconfig SET_FD "pidns" with the fd in slot `in` (6.17) */
 };
 
@@ -147,7 +148,7 @@ enum {
 	FIN_FILTER_IN_S = 1 << 9,    /* the filter is loaded before the last clone (attacks-tried C1) */
 	FIN_HOST_HOOKS = 1 << 10,    /* HOOKS_PLEASE / HOOKS_DONE */
 	FIN_CHROOT = 1 << 11,        /* no mount namespace of its own: the finished tree is taken out of the one it was built in, and entered by chroot */
-	FIN_NODEV = 1 << 12,         /* no device filter in force: root and binds are nodev (attacks-tried H13) */
+	FIN_NO_PROGRAM = 1 << 12,    /* create without `process`: the container waits at its gate, `start` refuses it */
 	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
 };
 

@@ -89,6 +89,8 @@ static void say_mount(const struct plan *p, struct buf *b, const struct step *s)
 		buf_add(b, "  iversion");
 	if (s->u.mnt.flags & MNT_LEGACY_SILENT)
 		buf_add(b, "  silent");
+	if (s->u.mnt.flags & MNT_COPY_UP)
+		buf_add(b, "  tmpcopyup");
 	add_prop(b, s->u.mnt.prop, s->u.mnt.prop & MS_REC);
 }
 

@@ -17,6 +17,7 @@ enum word_kind {
 	W_PROP,
 	W_BIND,
 	W_REMOUNT,
+	W_COPY_UP,
 	W_LATER,    /* in the specification or a peer, not in this build */
 };
 
@@ -96,7 +97,7 @@ static const struct word {
 	{ "suid", W_ATTR, false, MOUNT_ATTR_NOSUID },
 	{ "symfollow", W_ATTR, false, MOUNT_ATTR_NOSYMFOLLOW },
 	{ "sync", W_SB, true, SB_SYNC },
-	{ "tmpcopyup", W_LATER, false, 0 },
+	{ "tmpcopyup", W_COPY_UP, true, 0 },
 	{ "unbindable", W_PROP, true, MS_UNBINDABLE },
 };
 
@@ -151,9 +152,24 @@ static void apply_word(struct mount_words *w, const struct word *row)
 	case W_REMOUNT:
 		w->remount = true;
 		break;
+	case W_COPY_UP:
+		w->copy_up = true;
+		break;
 	default:
 		break;
 	}
+}
+
+/* tmpcopyup has no meaning but on a new tmpfs; elsewhere it would be a promise that nobody keeps. */
+static int check_copy_up(struct plan *p, const struct oci_mount *m, const char *where, const struct mount_words *w, struct err *e)
+{
+	size_t i = 0;
+
+	if (!w->copy_up || (m->type && streq(m->type, "tmpfs") && !w->bind && !w->remount))
+		return 0;
+	while (!streq(m->options.v[i], "tmpcopyup"))
+		i++;
+	return err_config(e, plan_text(p, "%s.options[%zu]", where, i), "\"tmpcopyup\" — needs a new mount of type \"tmpfs\"");
 }
 
 /* A word that isn't in the table belongs to the file system: "key=value" or a flag. */
@@ -191,7 +207,7 @@ int mount_words_parse(struct plan *p, const struct oci_mount *m, const char *whe
 	}
 	if (m->type && streq(m->type, "bind") && !ret->bind)
 		ret->bind = true;
-	return 0;
+	return check_copy_up(p, m, where, ret, e);
 }
 
 const char *const *mount_words_known(void)

@@ -33,6 +33,7 @@ struct plan_opts {
 	bool gate;                 /* create: wait for start */
 	bool new_keyring;
 	const int *preserved; size_t n_preserved; /* fd numbers */
+	unsigned listen_fds;       /* so many of them, the first, are told to the program by LISTEN_FDS */
 	const uint8_t *token;      /* 16 bytes */
 	uint32_t log_level;
 };
@@ -65,6 +66,7 @@ struct plan {
 	const char *cgroup_path;   /* absolute in each hierarchy */
 	struct cg_writes writes;
 	struct cg_devices devices;
+	unsigned listen_fds;
 	uint32_t joined;           /* CLONE_NEW… joined by path */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
@@ -128,7 +130,7 @@ struct mount_words {
 	uint64_t set, clr, rset, rclr; /* MOUNT_ATTR_… of the mount, of it and all below */
 	uint32_t sb_flags;             /* index bits into the table of superblock flags */
 	uint32_t prop;                 /* MS_… | MS_REC, 0 = not asked for */
-	bool bind, recursive, remount, ro;
+	bool bind, recursive, remount, ro, copy_up;
 	uint32_t legacy;               /* MNT_LEGACY_… */
 	struct blob_mount_opt *data; size_t n_data;
 	const char **data_word; size_t *data_index; /* as they were written, and where */

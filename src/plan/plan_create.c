@@ -63,9 +63,9 @@ static int add_root(struct plan *p, const struct plan_opts *o, struct err *e)
 }
 
 /* A missing working directory is made before the root may become read-only (both peers do). */
-static void add_cwd(struct plan *p)
+static void add_cwd(struct plan *p, const char *path)
 {
-	const char *cwd = plan_clean_path(p, p->cfg->process->cwd);
+	const char *cwd = plan_clean_path(p, path);
 
 	if (streq(cwd, "/"))
 		return;
@@ -93,15 +93,20 @@ static void add_console_file(struct plan *p)
 
 static int add_process(struct plan *p, struct err *e)
 {
-	const struct oci_process *proc = p->cfg->process;
+	/* runtime.md: `process` is needed by start, not by create. */
+	static const char *const nothing[] = { "(none)" };
+	static const struct oci_process none = { .cwd = "/", .args = { (const char **)(uintptr_t)nothing, 1, true } };
+	const struct oci_process *proc = p->cfg->process ? p->cfg->process : &none;
 	int r;
 
-	if (!proc)
-		return err_config(e, "process", "is not there: this build creates only containers that have a program");
+	if (!p->cfg->process && !(p->hdr.fin.flags & FIN_GATE))
+		return err_config(e, "process", "is not there: there is nothing to run");
 	r = plan_add_process(p, proc, "process", e);
 	if (r < 0)
 		return r;
-	add_cwd(p);
+	if (!p->cfg->process)
+		p->hdr.fin.flags |= FIN_NO_PROGRAM;
+	add_cwd(p, proc->cwd);
 	add_console_file(p);
 	return 0;
 }
@@ -142,6 +147,7 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 		return r;
 	start_plan(ret, f, cfg, a);
 	ret->hdr.log_level = o->log_level;
+	ret->listen_fds = o->listen_fds;
 	add_given_slots(ret, o->gate, false);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	if (o->gate)

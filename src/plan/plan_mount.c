@@ -178,6 +178,8 @@ static void add_new_superblock(struct plan *p, const struct mount_job *j)
 	}
 	if (tmpfs && !has_data(j, "mode"))
 		s->u.mnt.flags |= MNT_COVERED_MODE;
+	if (j->w.copy_up)
+		s->u.mnt.flags |= MNT_COPY_UP;
 	if (tmpfs && streq(j->at, "/dev")) {
 		s->u.mnt.flags |= MNT_DEV_TMPFS;
 		s->out = p->dev_slot = plan_slot(p);

@@ -130,6 +130,21 @@ static bool env_has(const struct oci_strv *env, const char *key)
 	return has;
 }
 
+/* Passed sockets are of no use to a program that isn't told of them (sd_listen_fds(3)). Its pid is 1 in a pid
+ * namespace of its own; without one both peers say so too. */
+static struct oci_strv with_listen_fds(struct plan *p, const struct oci_strv *env)
+{
+	const char **v = p->listen_fds ? oci_arena_alloc(p->arena, (env->n + 2) * sizeof(*v)) : NULL;
+
+	if (!v)
+		return *env;
+	if (env->n)
+		memcpy(v, env->v, env->n * sizeof(*v));
+	v[env->n] = plan_text(p, "LISTEN_FDS=%u", p->listen_fds);
+	v[env->n + 1] = "LISTEN_PID=1";
+	return (struct oci_strv){ v, env->n + 2, true };
+}
+
 /* Without doubles (the last one wins), without an empty HOME, which is looked up instead. */
 static struct blist unique_env(struct plan *p, const struct oci_strv *env, bool drop_home)
 {
@@ -199,7 +214,8 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 	bool home = env_has(&proc->env, "HOME");
 	if (!home)
 		f->flags |= FIN_HOME;
-	f->env = unique_env(p, &proc->env, !home);
+	struct oci_strv env = with_listen_fds(p, &proc->env);
+	f->env = unique_env(p, &env, !home);
 	f->cwd = plan_path(p, proc->cwd);
 	if (proc->no_new_privileges.v)
 		f->flags |= FIN_NO_NEW_PRIVS;

@@ -80,9 +80,19 @@ static int spawn(struct creation *c, struct err *e)
 	return 0;
 }
 
+/* Between HOOKS_DONE and READY init runs the createContainer hooks, which have as long as the configuration gives them. */
+static int setup_timeout(const struct creation *c)
+{
+	const struct oci_hooks *h = c->cfg->hooks;
+
+	return h && h->n_create_container ? -1 : c->timeout_ms;
+}
+
 static int expect(struct creation *c, unsigned type, struct ctl_msg *m, int *fd, struct err *e)
 {
-	return spawn_expect(&c->child, type, c->timeout_ms, m, fd, &c->cg, e);
+	int timeout = type == CTL_HOOKS_PLEASE ? c->timeout_ms : setup_timeout(c);
+
+	return spawn_expect(&c->child, type, timeout, m, fd, &c->cg, e);
 }
 
 static int run_host_hooks(struct creation *c, struct err *e)
@@ -164,8 +174,10 @@ static int publish(struct creation *c, struct err *e)
 
 	if (r == 0 && c->pidfd_sock >= 0)
 		r = console_send(c->pidfd_sock, c->child.pidfd, c->id, e);
-	if (r == 0 && c->pid_file)
+	if (r == 0 && c->pid_file) {
 		r = pidfile_write(c->pid_file, c->child.pid, e);
+		c->pid_file_written = r == 0;
+	}
 	return r;
 }
 
@@ -189,7 +201,7 @@ static int follow(struct creation *c, struct err *e)
 	if (r == 0)
 		r = take_console(c, e);
 	if (r == 0 && (c->plan.hdr.fin.flags & FIN_JOIN_PID)) {
-		r = spawn_adopt(&c->child, c->timeout_ms, e);
+		r = spawn_adopt(&c->child, setup_timeout(c), e);
 		if (r == 0)
 			r = note_process(c, e);
 	}
@@ -200,15 +212,6 @@ static int follow(struct creation *c, struct err *e)
 	if (r == 0)
 		r = cg_apply(&c->cg, &c->plan.writes, CG_LATE, e);
 	return r == 0 ? publish(c, e) : r;
-}
-
-/* Nothing has to happen between READY and the program: RELEASE is already there when init is, which saves two wake-ups. */
-static int release_early(struct creation *c, struct err *e)
-{
-	if (!c->immediate || c->plan.host_hooks || c->plan.late_writes || (c->plan.hdr.fin.flags & (FIN_TERMINAL | FIN_JOIN_PID)) || c->pidfd_sock >= 0)
-		return 0;
-	c->released = true;
-	return release(c, e);
 }
 
 /* init runs the createContainer hooks itself. Unless it failed at an earlier step of the plan they may have run, and then poststop hooks have to. */
@@ -229,8 +232,6 @@ int host_build(struct creation *c, struct err *e)
 	if (r == 0)
 		r = note_process(c, e);
 	if (r == 0)
-		r = release_early(c, e);
-	if (r == 0)
 		r = follow(c, e);
 	if (r < 0)
 		note_container_hooks(c, e);
@@ -250,7 +251,7 @@ int host_execute(struct creation *c, struct err *e)
 {
 	const struct oci_hooks *h = c->cfg->hooks;
 	int timeout = h && h->n_start_container ? -1 : c->timeout_ms;
-	int r = c->released ? 0 : release(c, e);
+	int r = release(c, e);
 
 	if (r == 0)
 		r = spawn_wait_exec(&c->child, timeout, &c->cg, e);

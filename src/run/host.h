@@ -26,8 +26,8 @@ struct creation {
 	int master;        /* foreground terminal, -1 none */
 	int timeout_ms;
 	bool claimed, cgroup_open, hooks_ran, spawned;
+	bool pid_file_written; /* whatever else is at that path is not ours to remove */
 	bool immediate;    /* run: no gate, RELEASE is the start */
-	bool released;
 };
 
 /* For an id that is claimed: make cgroup and child, follow it until it is READY, record it. What a failure leaves is the caller's to undo. */

@@ -51,6 +51,13 @@ bool state_is_linked(int root_dfd, const char *name, int dfd)
 	       here.st_ino == there.st_ino && here.st_dev == there.st_dev;
 }
 
+bool state_is_same(const struct state_dir *a, const struct state_dir *b)
+{
+	struct stat x, y;
+
+	return fstat(a->dfd, &x) == 0 && fstat(b->dfd, &y) == 0 && x.st_ino == y.st_ino && x.st_dev == y.st_dev;
+}
+
 bool state_still_ours(const struct state_dir *d)
 {
 	return state_is_linked(d->root_dfd, d->name, d->dfd);

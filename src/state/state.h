@@ -90,6 +90,8 @@ int state_open(int root_dfd, const char *id, int lock_ms, struct state_dir *ret,
 void state_close(struct state_dir *d);
 /* Is the directory still linked under its name? A creator asks before each lasting effect. */
 bool state_still_ours(const struct state_dir *d);
+/* Do both stand for the same directory, whatever its name is now? */
+bool state_is_same(const struct state_dir *a, const struct state_dir *b);
 /* Does any process (this one included) hold the lock? 1, 0 or -errno. */
 int state_lock_held(const struct state_dir *d);
 /* "process 17 (hull, state D in fuse_wait)" for the holder of the lock, or "another process". Returns buf. */

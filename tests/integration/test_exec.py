@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from harness import snapshot
 from harness.config import DELETE, namespaces
-from harness.runtime import wait_for
+from harness.runtime import cgroup_dir, is_v1, wait_for
 from test_process import bits, caps
 
 PROBE = "/bin/probe"
@@ -288,3 +288,27 @@ def test_exec_with_full_pids_cgroup(running, hull):
     r = hull.call("exec", c.id, "/bin/true")
     assert r.rc in (0, 1, 255)
     assert c.status() == "running"
+
+
+@pytest.mark.hull_only(reason="Debian's runc writes the file first")
+def test_failed_exec_leaves_an_old_pid_file_alone(running, hull, tmp_path):
+    old = tmp_path / "pid"
+    old.write_text("1")
+    hull.call("exec", "--detach", "--pid-file", old, running().id, "/nope")
+    assert old.read_text() == "1"
+
+
+def test_exec_where_the_container_manages_its_cgroup(container, hull):
+    """As systemd does on v2: init in a child, controllers given to the children, so that the cgroup itself takes nobody (EBUSY)."""
+    hugetlb = cgroup_dir("hugetlb")
+    resources = {"hugepageLimits": [{"pageSize": "2MB", "limit": 2097152}]}
+    if is_v1("hugetlb") or not (hugetlb / "cgroup.controllers").exists():
+        pytest.skip("no v2 hierarchy with hugetlb")
+    c = container(args=["/bin/sleep", "1000"], linux={"resources": resources})
+    c.detach()
+    own = c.cgroup_file("hugetlb", "")
+    (own / "init").mkdir()
+    (own / "init/cgroup.procs").write_text(str(c.pid))
+    (own / "cgroup.subtree_control").write_text("+hugetlb")
+    listed = hull("exec", c.id, "/bin/cat", "/proc/self/cgroup").out
+    assert "0::/init\n" in listed

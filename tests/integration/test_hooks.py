@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from harness import snapshot
 from harness.runtime import wait_for
 from harness.snapshot import process
 
@@ -137,6 +138,27 @@ def test_failing_poststart_hook_stops_the_container(container, hook, hull):
     wait_for(lambda: process(pid) is None or process(pid)[3] == "Z", 3, "init to be killed")
     c.delete("--force")
     assert hook.log.read_text().split() == ["poststop"]
+
+
+@pytest.mark.hull_only(reason="Debian's peers only log it")
+def test_failing_poststart_hook_stops_it_in_a_cgroup_of_others(container, hook, hull, parent_cgroup):
+    """A cgroup that was there before carries no token: nobody is killed by it, but the container must end all the same."""
+    places = [hierarchy / snapshot.TAG / "adopted" for hierarchy in snapshot.hierarchies()]
+    for place in places:
+        place.mkdir()
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (place / name).exists():
+                (place / name).write_text((place.parent / name).read_text())
+    c = container(hooks={"poststart": [hook("exit 3")]}, args=["/bin/sleep", "100"],
+                  linux={"cgroupsPath": f"{parent_cgroup}/adopted"})
+    c.create()
+    try:
+        hull.fails("start", c.id, match=rf"start {c.id}: hook /bin/busybox: exit status 3 \(hooks\.poststart\[0\]\)")
+        assert c.status() == "stopped"
+    finally:
+        c.delete("--force")
+        for place in places:
+            place.rmdir()
 
 
 @pytest.mark.hull_only(reason="runc 1.1 gives up after the first")

@@ -9,7 +9,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from harness.config import namespaces
+from harness.config import DELETE, namespaces
 from harness.runtime import alive, wait_for
 
 SLEEP = ["/bin/sleep", "1000"]
@@ -162,6 +162,19 @@ def test_start_of_stopped(container, hull):
     c.detach()
     c.wait("stopped")
     hull.fails("start", c.id, match=f'cannot start a container that has stopped: "{c.id}"')
+
+
+@pytest.mark.hull_only(reason="runc wants a process at create")
+def test_no_process(container, hull):
+    """runtime.md: `process` is needed by start, not by create."""
+    c = container(process=DELETE)
+    c.create()
+    assert c.status() == "created"
+    assert hull("exec", c.id, "/bin/cat", "/proc/1/comm").out == "hull:gate\n"
+    hull.fails("start", c.id, match=f'cannot start container "{c.id}": its configuration has no process')
+    assert c.status() == "created"
+    c.delete("--force")
+    c.fails("run", match=r"config\.json: process: is not there: there is nothing to run")
 
 
 def test_kill_of_stopped(container, hull):
@@ -380,3 +393,55 @@ def test_create_with_closed_standard_streams(container, hull):
     c = container(args=["/bin/sh", "-c", "echo out; echo err >&2; read x; exit 0"])
     subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *hull.argv("run", "--bundle", c.bundle.path, c.id)],
                    check=True, timeout=20)
+
+
+@pytest.mark.hull_only(reason="peers open whatever is there")
+def test_pid_file_that_is_something_else_stays(container, hull):
+    """--pid-file /dev/stdout as root must not cost the host its /dev/stdout."""
+    fifo = hull.tmp / "fifo"
+    os.mkfifo(fifo)
+    c = container(args=SLEEP)
+    c.fails("create", "--pid-file", fifo, match=r"--pid-file: \S+ exists and is not a regular file: invalid argument")
+    assert fifo.is_fifo()
+    c.detach()
+    hull.fails("exec", "--detach", "--pid-file", fifo, c.id, "/bin/true", rc=255,
+               match=r"(exec in \S+: )?--pid-file: \S+ exists and is not a regular file: invalid argument")
+    assert fifo.is_fifo()
+
+
+@pytest.mark.hull_only(reason="peers delete by name")
+def test_run_leaves_a_namesake_alone(container, hull):
+    """Deleted by somebody while it ran, its name given to another: the end of the first `run` is not the other's."""
+    c = container(args=SLEEP)
+    run = hull.popen("run", "--bundle", c.bundle.path, c.id)
+    try:
+        wait_for(lambda: c.id in hull.ids() and c.status() == "running", 5, "the first to run")
+        run.send_signal(signal.SIGSTOP)
+        hull("delete", "--force", c.id)
+        c.detach()
+        pid = c.pid
+    finally:
+        run.send_signal(signal.SIGCONT)
+        code = run.wait(timeout=10)
+    assert code == 137
+    assert alive(pid) and c.status() == "running"
+
+
+@pytest.mark.parametrize("options,adopts", [((), True), (("--no-subreaper",), False)])
+def test_run_reaps_orphans(container, hull, options, adopts):
+    """Without a pid namespace of its own the container's orphans come to `run`, as with runc."""
+    c = container(args=["/bin/sh", "-c", "/bin/sh -c '/bin/sleep 1000 & echo $! >/tmp/orphan'; exec /bin/sleep 1000"],
+                  linux={"namespaces": namespaces("pid")})
+    orphan = c.bundle.rootfs / "tmp/orphan"
+    run = hull.popen("run", "--bundle", c.bundle.path, *options, c.id)
+    wait_for(lambda: orphan.exists() and orphan.read_text().endswith("\n"), 5, "the orphan")
+
+    def parent():
+        with open(f"/proc/{int(orphan.read_text())}/stat", encoding="ascii") as f:
+            return int(f.read().rpartition(")")[2].split()[1])
+    try:
+        wait_for(lambda: (parent() == run.pid) == adopts, 3, "the orphan's parent to be told")
+    finally:
+        hull("kill", c.id, "KILL")
+        code = run.wait(timeout=10)
+    assert code == 137

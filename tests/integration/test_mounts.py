@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree that the container sees: config.md's mounts, options and order, masks, read-only paths, propagation."""
 import os
+import subprocess
+import time
+from pathlib import Path
 
 import pytest
-from harness import mountinfo, snapshot, world
+from harness import mountinfo, programs, snapshot, world
 from harness.config import CGROUP, DEV, MOUNTS, PROC, SYS, bind, namespaces, tmpfs
 from harness.runtime import wait_for
 
@@ -434,7 +437,275 @@ def test_tmpfs_mode_wins(tree):
     assert c.probe()["stat /tmp"]["mode"] == 0o700
 
 
-@pytest.mark.parametrize("word", ["tmpcopyup", "idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow"])
+# --- tmpfs with tmpcopyup ---
+
+XATTR_USER_ON_TMPFS = tuple(map(int, os.uname().release.split("-")[0].split(".")[:2])) >= (6, 6)
+
+
+def describe(top):
+    """What a copy must have in common with its original: relative name → type, mode, owner, time, content."""
+    found = {}
+    for path in sorted(top.rglob("*")):
+        st = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        found[str(path.relative_to(top))] = (st.st_mode, st.st_uid, st.st_gid, st.st_mtime_ns, content)
+    return found
+
+
+@pytest.fixture
+def covered(tree, hull):
+    """covered(option, …): a container whose /data is a tmpfs with tmpcopyup over the image's data directory."""
+    def make(*options, before=(), **changes):
+        c = tree(*before, tmpfs("/data", *options, "tmpcopyup"), **{"args": ["/bin/sleep", "100"], **changes})
+        c.data = c.bundle.rootfs / "data"
+        c.data.mkdir()
+        return c
+    return make
+
+
+@pytest.fixture
+def copied(hull):
+    """copied(container) → (its /data as seen from here, the warnings)."""
+    def start(c):
+        log = hull.tmp / f"{c.id}.log"
+        if hull.is_hull:
+            hull("--log", log, "--log-level", "warn", "run", "--detach", "--bundle", c.bundle.path, c.id)
+        else:
+            c.detach()
+        return Path(f"/proc/{c.pid}/root/data"), log.read_text().splitlines() if log.exists() else []
+    return start
+
+
+def fill(top):
+    """Every mode, owner, time and kind of link that a copy has to keep."""
+    (top / "empty").mkdir()
+    (top / "a/b/c").mkdir(parents=True)
+    (top / "a/file").write_text("text\n")
+    (top / "a/b/c/large").write_bytes(os.urandom(3 << 20))
+    (top / "nothing").write_bytes(b"")
+    (top / "odd \n\\ name").write_text("odd")
+    (top / "setuid").write_text("#!/bin/sh\n")
+    for name, target in (("relative", "a/file"), ("absolute", "/etc/passwd"), ("dangling", "no/where"), ("up", "../../.."),
+                         ("directory", "a")):
+        (top / name).symlink_to(target)
+    for n, path in enumerate(sorted(top.rglob("*"))):
+        os.chown(path, 1000 + n, 2000 + n, follow_symlinks=False)
+    (top / "setuid").chmod(0o6755)
+    (top / "a/file").chmod(0o640)
+    (top / "a/b").chmod(0o3750)
+    (top / "empty").chmod(0)
+    for n, path in enumerate(sorted(top.rglob("*"))):
+        os.utime(path, ns=(10**18 + n, 10**18 + 7 * n), follow_symlinks=False)
+
+
+@pytest.mark.hull_only(reason="the peers miss times or links")
+def test_tmpcopyup(covered, copied):
+    c = covered()
+    fill(c.data)
+    c.data.chmod(0o1770)
+    before = snapshot.tree(c.data)
+    seen, warnings = copied(c)
+    assert describe(seen) == describe(c.data)
+    assert len(describe(seen)) == 14 and seen.lstat().st_dev != c.data.lstat().st_dev
+    assert seen.stat().st_mode & 0o7777 == 0o1770
+    assert warnings == []
+    (seen / "a/file").write_text("changed")
+    (seen / "new").write_text("new")
+    assert snapshot.tree(c.data) == before, "the image is as it was"
+
+
+def test_tmpcopyup_inside(covered):
+    """Any runtime: what the container itself sees."""
+    c = covered(args=["/bin/sh", "-c", "cat /data/sub/f /data/link; echo more >/data/sub/f; cat /data/sub/f"])
+    (c.data / "sub").mkdir()
+    (c.data / "sub/f").write_text("image\n")
+    (c.data / "link").symlink_to("sub/f")
+    assert c.run().out == "image\nimage\nmore\n"
+    assert (c.data / "sub/f").read_text() == "image\n"
+
+
+@pytest.mark.hull_only(reason="runc 1.1 sets the covered directory's mode")
+def test_tmpcopyup_with_a_mode_of_its_own_and_read_only(covered, copied):
+    c = covered("ro", "mode=701", "size=1m")
+    (c.data / "f").write_text("f")
+    seen, _ = copied(c)
+    assert (seen / "f").read_text() == "f" and seen.stat().st_mode & 0o7777 == 0o701
+    with pytest.raises(OSError, match="Read-only"):
+        (seen / "g").write_text("g")
+
+
+@pytest.mark.hull_only(reason="the peers copy zeros")
+def test_tmpcopyup_keeps_holes(covered, copied):
+    c = covered("size=1m")
+    with open(c.data / "sparse", "wb") as f:
+        f.write(b"begin")
+        f.seek(1 << 30)
+        f.write(b"middle")
+        f.truncate(50 << 30)
+    seen, _ = copied(c)
+    st = (seen / "sparse").stat()
+    assert st.st_size == 50 << 30 and st.st_blocks * 512 < 1 << 20
+    with open(seen / "sparse", "rb") as f:
+        assert f.read(8) == b"begin\0\0\0"
+        f.seek(1 << 30)
+        assert f.read(8) == b"middle\0\0"
+
+
+@pytest.mark.hull_only(reason="the peers' rules differ")
+def test_tmpcopyup_attributes(covered, copied):
+    """File capabilities give rights and trusted.* belongs to a file system: left out, and said so once."""
+    c = covered()
+    (c.data / "sub").mkdir()
+    (c.data / "sub/f").write_text("f")
+    acl = bytes.fromhex("02000000" "01000600ffffffff" "02000700d0070000" "04000000ffffffff" "10000700ffffffff" "20000000ffffffff")
+    capability = bytes.fromhex("0100000200040000000000000000000000000000")
+    for path in (c.data / "sub/f", c.data / "sub"):
+        for name, value in (("user.a", b"1"), ("security.hull", b"2"), ("trusted.a", b"3"), ("system.posix_acl_access", acl)):
+            os.setxattr(path, name, value)
+    os.setxattr(c.data / "sub", "system.posix_acl_default", acl)
+    os.setxattr(c.data / "sub/f", "security.capability", capability)
+    seen, warnings = copied(c)
+    kept = {"security.hull", "system.posix_acl_access"} | ({"user.a"} if XATTR_USER_ON_TMPFS else set())
+    assert set(os.listxattr(seen / "sub/f")) == kept
+    assert set(os.listxattr(seen / "sub")) == kept | {"system.posix_acl_default"}
+    for path in ("sub", "sub/f"):
+        assert os.getxattr(seen / path, "system.posix_acl_access") == acl
+        assert os.getxattr(seen / path, "security.hull") == b"2"
+        assert (seen / path).stat().st_mode == (c.data / path).stat().st_mode
+    assert len(warnings) == 1, warnings
+    assert "mounts[7]: tmpcopyup leaves out the attribute " in warnings[0] and "/data/sub" in warnings[0]
+    assert ", and 2 more" in warnings[0]
+
+
+@pytest.mark.hull_only(reason="the peers fail or make devices")
+def test_tmpcopyup_leaves_special_files_out(covered, copied):
+    c = covered()
+    (c.data / "f").write_text("f")
+    for n in range(20):
+        os.mkfifo(c.data / f"fifo{n}")
+    os.mknod(c.data / "null", 0o20666, os.makedev(1, 3))
+    os.mknod(c.data / "disk", 0o60600, os.makedev(7, 200))
+    os.mknod(c.data / "socket", 0o140600)
+    seen, warnings = copied(c)
+    assert os.listdir(seen) == ["f"]
+    assert len(warnings) == 1 and "mounts[7]: tmpcopyup leaves out the " in warnings[0] and ", and 22 more" in warnings[0]
+
+
+@pytest.mark.hull_only(reason="the peers say nothing")
+def test_tmpcopyup_names_what_it_leaves_out(covered, copied):
+    c = covered()
+    (c.data / "sub").mkdir()
+    os.mkfifo(c.data / "sub/fifo")
+    assert "tmpcopyup leaves out the FIFO /data/sub/fifo" in copied(c)[1][0]
+
+
+@pytest.mark.hull_only(reason="the peers recurse")
+def test_tmpcopyup_stops_at_64_levels(covered, copied):
+    c = covered()
+    top, made = c.data, 0
+    for made in range(1, 81):
+        top /= "d"
+        top.mkdir()
+        (top / "f").write_text(str(made))
+    seen, warnings = copied(c)
+    assert len(list(seen.rglob("f"))) == 63 and len(list(seen.rglob("d"))) == 63 < made
+    assert len(warnings) == 1 and "the directory below 64 others /data/d/d" in warnings[0]
+
+
+@pytest.mark.hull_only(reason="the peers copy them")
+def test_tmpcopyup_does_not_enter_other_mounts(covered, copied, volume):
+    c = covered(before=[bind(volume, "/data/vol"), bind(volume / "file", "/data/sub/file")])
+    (c.data / "f").write_text("f")
+    seen, warnings = copied(c)
+    assert sorted(os.listdir(seen)) == ["f", "sub"] and os.listdir(seen / "sub") == []
+    assert len(warnings) == 1 and "leaves out the mount on /data/" in warnings[0] and "and 1 more" in warnings[0]
+
+
+def test_tmpcopyup_on_a_destination_that_is_made(covered, copied):
+    c = covered()
+    c.data.rmdir()
+    seen, warnings = copied(c)
+    assert os.listdir(seen) == [] and warnings == []
+
+
+def test_tmpcopyup_does_not_follow_links(covered, copied, canary):
+    """Neither the destination nor an entry leads out of the root."""
+    c = covered()
+    c.data.rmdir()
+    c.data.symlink_to("../" * 20 + "real")
+    (c.bundle.rootfs / "real").mkdir()
+    (c.bundle.rootfs / "real/dir").symlink_to(canary / "dir")
+    (c.bundle.rootfs / "real/file").symlink_to(canary / "dir/file")
+    seen = Path(f"{copied(c)[0].parent}/real")
+    assert sorted(os.listdir(seen)) == ["dir", "file"]
+    assert [os.readlink(seen / name) for name in ("dir", "file")] == [str(canary / "dir"), str(canary / "dir/file")]
+
+
+@pytest.mark.parametrize("options", [["size=64k"], ["nr_inodes=5"]])
+def test_tmpcopyup_into_a_tmpfs_that_is_too_small(covered, options):
+    c = covered(*options)
+    for n in range(10):
+        (c.data / f"f{n}").write_bytes(b"x" * 10000)
+    before = snapshot.tree(c.bundle.rootfs)
+    c.fails("create", match=r".*mount tmpfs on /data: copy /data/f\d into it \(mounts\[7\]\): no space left on device")
+    assert snapshot.tree(c.bundle.rootfs) == before
+
+
+def test_tmpcopyup_of_many_entries(covered, copied):
+    c = covered()
+    for n in range(10000):
+        (c.data / f"{n:0100}").write_text(str(n))
+    seen, warnings = copied(c)
+    names = os.listdir(seen)
+    assert len(names) == 10000 and all((seen / name).read_text() == str(int(name)) for name in names)
+    assert warnings == []
+
+
+def test_tmpcopyup_counts_for_the_container(covered, copied):
+    c = covered()
+    (c.data / "f").write_bytes(b"x" * (16 << 20))
+    copied(c)
+    usage = [c.cgroup_file("memory", name) for name in ("memory.usage_in_bytes", "memory.current")]
+    assert int(next(f for f in usage if f.exists()).read_text()) >= 16 << 20
+
+
+@pytest.mark.hull_only(reason="the peers' copies fail or follow")
+@pytest.mark.parametrize("what", ["directory and link", "file and link", "file and fifo", "file and directory"])
+def test_tmpcopyup_while_a_neighbour_changes_the_directory(covered, canary, tmp_path, what):
+    """Never blocked, never out of the root, whatever an entry turns into between the look and the copy."""
+    shared = tmp_path / "shared"
+    (shared / "sub").mkdir(parents=True)
+    for name, kind in zip("ab", what.split(" and ")):
+        path = shared / "sub" / name
+        if kind == "directory":
+            path.mkdir()
+            (path / "file").write_text("mine")
+        elif kind == "file":
+            path.write_text("mine")
+        elif kind == "fifo":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(canary / ("dir" if what.startswith("directory") else "dir/file"))
+    c = covered(before=[bind(shared, "/data")], args=["/bin/find", "/data", "-type", "f", "-exec", "cat", "{}", "+"])
+    racer = subprocess.Popen([programs.build("attack"), "exchange", "60", shared / "sub/a", shared / "sub/b"])
+    try:
+        end, rounds = time.monotonic() + 2, 0
+        while time.monotonic() < end:
+            assert set(c.run().out.replace("mine", "m")) <= {"m"}
+            rounds += 1
+    finally:
+        racer.terminate()
+        racer.wait(10)
+    assert rounds > 2
+
+
+@pytest.mark.hull_only(reason="the peers ignore it there")
+def test_tmpcopyup_needs_a_tmpfs(tree, volume):
+    tree(bind(volume, "/data", "tmpcopyup")).fails(
+        "create", match=r'config\.json: mounts\[7\]\.options\[1\]: "tmpcopyup" — needs a new mount of type "tmpfs"')
+
+
+@pytest.mark.parametrize("word", ["idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow"])
 @pytest.mark.hull_only(reason="what this build refuses")
 def test_word_that_is_refused(tree, word):
     tree(tmpfs("/data", word)).fails("create", match=rf'config\.json: mounts\[\d+\]\.options\[\d+\]: "{word}" — is not supported by this build')

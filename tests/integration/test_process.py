@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The container's process: user, capabilities, limits, environment, directory, program, descriptors."""
+import json
 import os
 import re
+import subprocess
 
 import pytest
 from harness.config import CAPS, DELETE, bind, namespaces
@@ -422,3 +424,21 @@ def test_bind_mounted_program(container):
     target = c.bundle.rootfs / "bin/probe"
     c.rewrite(mounts=[*c.config["mounts"], bind(target, "/opt/tool", "ro")])
     assert c.probe()["argv"] == ["/opt/tool"]
+
+
+def test_sockets_that_were_passed_are_told(container, hull):
+    """sd_listen_fds(3): LISTEN_FDS for us becomes LISTEN_FDS for pid 1 of the container."""
+    c = container(process={"env": ["PATH=/bin", "LISTEN_FDS=9"]})
+    argv = hull.argv("run", "--bundle", c.bundle.path, c.id)
+    shell = 'exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+    done = subprocess.run(["/bin/sh", "-c", shell, "sh", *argv], capture_output=True, text=True, timeout=20, check=True)
+    seen = json.loads(done.stdout)
+    assert [f["fd"] for f in seen["fds"]] == [0, 1, 2, 3]
+    assert sorted(e for e in seen["env"] if e.startswith("LISTEN_")) == ["LISTEN_FDS=1", "LISTEN_PID=1"]
+
+
+def test_sockets_for_somebody_else_are_not_told(container, hull):
+    c = container(process={"env": ["PATH=/bin"]})
+    seen = c.run(env={**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": "1"}).json()
+    assert [f["fd"] for f in seen["fds"]] == [0, 1, 2]
+    assert not [e for e in seen["env"] if e.startswith("LISTEN_")]
