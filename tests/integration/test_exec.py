@@ -266,6 +266,30 @@ def test_init_that_left_its_namespace(container, hull):
     hull.fails("exec", c.id, "/bin/true", rc=255, match=r".*left its network namespace.*")
 
 
+@pytest.mark.hull_only(reason="peers follow init wherever it goes")
+def test_init_that_left_its_namespace_at_once(container, hull):
+    """What `run` records is what init was given, even when hull is slow and init quick: nothing runs before it is recorded."""
+    caps_ = {s: ["CAP_SYS_ADMIN"] for s in ("bounding", "effective", "permitted")}
+    c = container(args=["/bin/sh", "-c", "exec busybox unshare -n sleep 1000"], process={"capabilities": caps_})
+    argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=300000", *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=30)
+    wait_for(lambda: open(f"/proc/{c.pid}/cmdline").read().startswith("sleep"), 5, "sleep")
+    hull.fails("exec", c.id, "/bin/true", rc=255, match=r".*left its network namespace.*")
+
+
+@pytest.mark.hull_only(reason="no peer promises it")
+def test_run_that_is_killed_before_it_has_recorded(container, hull):
+    """No program runs that `state` would not know of."""
+    c = container(args=["/bin/sleep", "1000"])
+    argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=200000:signal=KILL:when=1",
+            *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=30)
+    procs = c.cgroup_file("pids", "cgroup.procs")
+    wait_for(lambda: not procs.exists() or procs.read_text() == "", 5, "init to die with its creator")
+    assert c.status() == "stopped"
+    c.delete("--force")
+
+
 def test_every_process_of_a_fork_bomb_is_in_the_cgroup(running, hull):
     """H12: nothing runs before it is placed."""
     c = running(linux={"resources": {"pids": {"limit": 20}}})
