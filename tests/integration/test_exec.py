@@ -281,7 +281,7 @@ def test_init_that_left_its_namespace_at_once(container, hull):
 def test_run_that_is_killed_before_it_has_recorded(container, hull):
     """No program runs that `state` would not know of."""
     c = container(args=["/bin/sleep", "1000"])
-    argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=200000:signal=KILL:when=1",
+    argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=500000:signal=KILL:when=1",
             *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
     subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=30)
     procs = c.cgroup_file("pids", "cgroup.procs")
