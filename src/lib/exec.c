@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -28,30 +27,24 @@ struct execution {
 	uint32_t namespaces;
 };
 
-static const struct { enum oci_namespace_type type; const char *file; } ns_files[] = {
-	{ OCI_NS_PID, "pid" }, { OCI_NS_NETWORK, "net" }, { OCI_NS_MOUNT, "mnt" }, { OCI_NS_IPC, "ipc" }, { OCI_NS_UTS, "uts" }, { OCI_NS_USER, "user" },
-	{ OCI_NS_CGROUP, "cgroup" },
-};
-
 /* init may have moved into namespaces of its own making since: those are never joined (attacks-tried H12). */
 static int compare_namespaces(struct execution *x, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_LEN(ns_files); i++) {
-		const struct ns_id *given = &x->c.rec.ns[ns_files[i].type];
-		struct stat now, own;
-		char path[64];
+	for (int t = OCI_NS_NONE + 1; t < OCI_NS_TIME; t++) {
+		enum oci_namespace_type type = (enum oci_namespace_type)t;
+		const struct ns_id *given = &x->c.rec.ns[type];
+		struct ns_id now, own;
 
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)x->c.rec.init.pid, ns_files[i].file);
-		if (stat(path, &now) < 0)
-			return err_sys(e, -errno, "look at the %s namespace of process %d", ns_files[i].file, (int)x->c.rec.init.pid);
-		if (now.st_ino != given->ino || now.st_dev != given->dev)
+		int r = proc_namespace(x->c.rec.init.pid, type, &now);
+		if (r == 0)
+			r = proc_namespace(0, type, &own);
+		if (r < 0)
+			return err_sys(e, r, "compare the %s namespace of process %d", oci_namespace_word(type), (int)x->c.rec.init.pid);
+		if (now.ino != given->ino || now.dev != given->dev)
 			return err_set(e, ERR_STATE, 0, "init of container \"%s\" has left its %s namespace: nothing is executed there", x->c.rec.id,
-				       oci_namespace_word(ns_files[i].type));
-		snprintf(path, sizeof(path), "/proc/self/ns/%s", ns_files[i].file);
-		if (stat(path, &own) < 0)
-			return err_sys(e, -errno, "look at %s", path);
-		if (own.st_ino != now.st_ino)
-			x->namespaces |= plan_clone_flag(ns_files[i].type);
+				       oci_namespace_word(type));
+		if (own.ino != now.ino)
+			x->namespaces |= plan_clone_flag(type);
 	}
 	return 0;
 }
@@ -223,29 +216,13 @@ static int spawn(struct execution *x, bool may_go_below, struct err *e)
 	return r;
 }
 
-static int take_console(struct execution *x, struct err *e)
-{
-	struct ctl_msg m;
-	scoped_fd int master = -1;
-	int r;
-
-	if (!(x->plan.hdr.fin.flags & FIN_TERMINAL))
-		return 0;
-	r = spawn_expect(&x->child, CTL_CONSOLE, SETUP_TIMEOUT_MS, &m, &master, &x->cg, e);
-	if (r == 0)
-		r = console_check(master, e);
-	if (r == 0 && x->console_sock >= 0)
-		r = console_send(x->console_sock, master, "/dev/ptmx", e);
-	else if (r == 0)
-		x->master = take_fd(&master);
-	return r;
-}
-
 static int follow(struct execution *x, const struct hull_exec_opts *o, struct err *e)
 {
 	struct ctl_msg m;
-	int r = take_console(x, e);
+	int r = 0;
 
+	if (x->plan.hdr.fin.flags & FIN_TERMINAL)
+		r = spawn_take_console(&x->child, SETUP_TIMEOUT_MS, &x->cg, x->console_sock, &x->master, e);
 	if (r == 0 && (x->plan.hdr.fin.flags & FIN_JOIN_PID))
 		r = spawn_adopt(&x->child, SETUP_TIMEOUT_MS, e);
 	if (r == 0)

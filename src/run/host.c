@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/fd.h"
@@ -119,39 +118,22 @@ static int run_host_hooks(struct creation *c, struct err *e)
 
 static int take_console(struct creation *c, struct err *e)
 {
-	struct ctl_msg m;
-	scoped_fd int master = -1;
-	int r;
-
 	if (!(c->plan.hdr.fin.flags & FIN_TERMINAL))
 		return 0;
-	r = expect(c, CTL_CONSOLE, &m, &master, e);
-	if (r == 0)
-		r = console_check(master, e);
-	if (r == 0 && c->console_sock >= 0)
-		r = console_send(c->console_sock, master, "/dev/ptmx", e);
-	else if (r == 0)
-		c->master = take_fd(&master);
-	return r;
+	return spawn_take_console(&c->child, setup_timeout(c), &c->cg, c->console_sock, &c->master, e);
 }
 
 /* ---- recorded and read back ---- */
 
-static const struct { enum oci_namespace_type type; const char *name; } ns_files[] = {
-	{ OCI_NS_PID, "pid" }, { OCI_NS_NETWORK, "net" }, { OCI_NS_MOUNT, "mnt" }, { OCI_NS_IPC, "ipc" }, { OCI_NS_UTS, "uts" },
-	{ OCI_NS_USER, "user" }, { OCI_NS_CGROUP, "cgroup" }, { OCI_NS_TIME, "time" },
-};
-
 /* What init was given: exec compares it with what init has then (attacks-tried H12). */
-static void note_namespaces(struct creation *c)
+static int note_namespaces(struct creation *c, struct err *e)
 {
-	for (size_t i = 0; i < ARRAY_LEN(ns_files); i++) {
-		char path[64];
-		struct stat st;
-		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)c->child.pid, ns_files[i].name);
-		if (stat(path, &st) == 0)
-			c->rec.ns[ns_files[i].type] = (struct ns_id){ st.st_dev, st.st_ino };
+	for (int type = OCI_NS_NONE + 1; type < OCI_NS_MAX; type++) {
+		int r = proc_namespace(c->child.pid, (enum oci_namespace_type)type, &c->rec.ns[type]);
+		if (r < 0)
+			return err_sys(e, r, "look at the %s namespace of init", oci_namespace_word((enum oci_namespace_type)type));
 	}
+	return 0;
 }
 
 static int record(struct creation *c, enum state_stage stage, struct err *e)
@@ -208,7 +190,7 @@ static int follow(struct creation *c, struct err *e)
 	if (r == 0)
 		r = expect(c, CTL_READY, &m, NULL, e);
 	if (r == 0)
-		note_namespaces(c);
+		r = note_namespaces(c, e);
 	if (r == 0)
 		r = cg_apply(&c->cg, &c->plan.writes, CG_LATE, e);
 	return r == 0 ? publish(c, e) : r;

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "run/run.h"
 
 #ifndef MFD_EXEC
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -209,6 +210,21 @@ int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg 
 	int r = ctl_expect(&c->ctl, type, timeout_ms, ret, ret_fd, e);
 
 	return r == -EPIPE && e->kind == ERR_PEER ? explain_death(c, cg, e) : r;
+}
+
+int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg, int sock, int *ret_master, struct err *e)
+{
+	struct ctl_msg m;
+	scoped_fd int master = -1;
+	int r = spawn_expect(c, CTL_CONSOLE, timeout_ms, &m, &master, cg, e);
+
+	if (r == 0)
+		r = console_check(master, e);
+	if (r == 0 && sock >= 0)
+		r = console_send(sock, master, "/dev/ptmx", e);
+	else if (r == 0)
+		*ret_master = take_fd(&master);
+	return r;
 }
 
 int spawn_adopt(struct child *c, int timeout_ms, struct err *e)

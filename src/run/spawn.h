@@ -29,6 +29,8 @@ struct spawn_fds {
 int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, struct err *e);
 /* ctl_expect with this child: an end of file becomes "init was killed by signal N while at PHASE". `cg` may be NULL. */
 int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg *ret, int *ret_fd, const struct cgroup *cg, struct err *e);
+/* Wait for CONSOLE, check that what came is a pty's master, and hand it over `sock`; without one (-1) it stays here, in *ret_master. */
+int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg, int sock, int *ret_master, struct err *e);
 /* Wait for BORN: take over I's pid and pidfd, reap S. */
 int spawn_adopt(struct child *c, int timeout_ms, struct err *e);
 /* Wait until the child has executed its program (end of file after EXECING), or return the error that it sent. */

@@ -129,6 +129,27 @@ static int identify(int pidfd, pid_t pid, struct proc_id *ret)
 	return 0;
 }
 
+int proc_namespace(pid_t pid, enum oci_namespace_type type, struct ns_id *ret)
+{
+	static const char *const files[OCI_NS_MAX] = {
+		[OCI_NS_PID] = "pid", [OCI_NS_NETWORK] = "net", [OCI_NS_MOUNT] = "mnt", [OCI_NS_IPC] = "ipc",
+		[OCI_NS_UTS] = "uts", [OCI_NS_USER] = "user", [OCI_NS_CGROUP] = "cgroup", [OCI_NS_TIME] = "time",
+	};
+	char path[64];
+	struct stat st;
+
+	if (type <= OCI_NS_NONE || type >= OCI_NS_MAX)
+		return -EINVAL;
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%d/ns/%s", (int)pid, files[type]);
+	else
+		snprintf(path, sizeof(path), "/proc/self/ns/%s", files[type]);
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret = (struct ns_id){ st.st_dev, st.st_ino };
+	return 0;
+}
+
 int proc_id_of(pid_t pid, struct proc_id *ret)
 {
 	scoped_fd int pidfd = open_pidfd(pid);

@@ -130,6 +130,8 @@ int state_each_dead(int root_dfd, const char *id, bool locked_too,
 
 /* Who is `pid` now? Returns 0, -ESRCH or another -errno. */
 int proc_id_of(pid_t pid, struct proc_id *ret);
+/* The namespace of `type` that `pid` (0: the caller) is in now. Returns 0 or -errno. */
+int proc_namespace(pid_t pid, enum oci_namespace_type type, struct ns_id *ret);
 /* A pidfd of exactly this process (pidfs inode, else pid and start time, agree after the open), or -ESRCH. A
  * zombie still counts. */
 int proc_id_open(const struct proc_id *p);
