@@ -31,9 +31,11 @@ COMPARED = ("mounts", "cgroups", "processes", "namespaces", "links", "/dev", "se
 def work(tmp_path_factory):
     """Private directories for the engines (they see the rest of the host as it is)."""
     top = tmp_path_factory.mktemp("engines")
+    made = []
     for n, path in enumerate(PRIVATE):
-        if not Path(path).is_dir():
-            continue
+        missing = [p for p in (Path(path), *Path(path).parents) if not p.exists()]
+        made += missing
+        Path(path).mkdir(parents=True, exist_ok=True)
         if path.startswith("/var/lib"):
             (top / f"private{n}").mkdir()
             world.mount(str(top / f"private{n}"), path, None, world.MS_BIND)
@@ -42,8 +44,9 @@ def work(tmp_path_factory):
     os.environ["HOME"] = "/root"
     yield top
     for path in reversed(PRIVATE):
-        if Path(path).is_dir():
-            world.umount(path)
+        world.umount(path)
+    for path in sorted(made, key=lambda p: len(p.parts), reverse=True):
+        path.rmdir()
 
 
 def _rootfs(top):
