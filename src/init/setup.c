@@ -224,9 +224,6 @@ int setup_tree(struct init *in)
 	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
 	if (root < 0)
 		return err_sys(&in->err, root, "clone the mounts of %s", rootfs);
-	r = mnt_set(root, true, in->b->root_set, in->b->root_clr, 0);
-	if (r < 0)
-		return err_sys(&in->err, r, "set the attributes of the root");
 	r = sys_move_mount(root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
 	if (r < 0)
 		return err_sys(&in->err, r, "attach the root at %s", rootfs);

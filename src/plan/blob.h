@@ -182,7 +182,6 @@ struct blob {
 	int16_t mntns_slot;     /* a joined mount namespace, entered when the tree is finished; -1 none */
 	int16_t root_slot;      /* hull-init puts the root mount's fd here; STEP_NODE, _LINK and _DIR count from the slot `in` (the root's or the /dev tmpfs's) */
 	struct bstr rootfs;     /* host path */
-	uint64_t root_set, root_clr; /* attributes of the rootfs clone from the beginning (not read-only: that is late) */
 	uint32_t new_namespaces; /* CLONE_NEW… that S is born with: for messages and read-back */
 	uint32_t unshare_mount; /* 1: a mount namespace of its own */
 	uint64_t root_propagation; /* MS_… | MS_REC that the old tree gets before anything is mounted (slave or private) */

@@ -29,7 +29,6 @@ int facts_parse(const char *text, struct facts *ret, struct err *e);
 struct plan_opts {
 	const char *id;
 	const char *bundle;        /* absolute */
-	const char *config_name;   /* for messages */
 	bool gate;                 /* create: wait for start */
 	bool new_keyring;
 	const int *preserved; size_t n_preserved; /* fd numbers */

@@ -11,7 +11,7 @@ int mnt_clone(int dfd, const char *path, unsigned flags)
 	unsigned how = OPEN_TREE_CLONE | (path[0] ? 0u : (unsigned)AT_EMPTY_PATH) |
 		       (flags & MNT_CLONE_RECURSIVE ? AT_RECURSIVE : 0u) |
 		       (flags & MNT_CLONE_NOFOLLOW ? (unsigned)AT_SYMLINK_NOFOLLOW : 0u);
-	struct mount_attr attr = { .propagation = flags & MNT_CLONE_PRIVATE ? MS_PRIVATE : MS_SLAVE };
+	struct mount_attr attr = { .propagation = MS_SLAVE };
 	scoped_fd int fd = sys_open_tree(dfd, path, how);
 	int r;
 

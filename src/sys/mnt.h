@@ -9,8 +9,7 @@
 enum {
 	MNT_CLONE_RECURSIVE = 1 << 0,
 	MNT_CLONE_NOFOLLOW = 1 << 1, /* a symbolic link as last component is cloned itself */
-	MNT_CLONE_PRIVATE = 1 << 2,  /* private instead of slave */
-	MNT_CLONE_PEER = 1 << 3,     /* still shared: for volumes that are to send mounts to the host, and below which nothing is mounted */
+	MNT_CLONE_PEER = 1 << 2,     /* still shared: for volumes that are to send mounts to the host, and below which nothing is mounted */
 };
 
 /* A detached copy of the mount (with MNT_CLONE_RECURSIVE: the tree) at `path` below `dfd` ("": `dfd` itself), its
