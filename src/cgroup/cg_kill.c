@@ -291,12 +291,3 @@ int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e)
 	return err_sys(e, -ETIMEDOUT, "wait until cgroup %s is empty: %s is still in it", cg->path,
 		       pid ? cg_describe_pid(pid, who, sizeof(who)) : "a process");
 }
-
-int64_t cg_oom_kills(const struct cgroup *cg)
-{
-	int i = cg_layout_find(cg->lay, "memory");
-
-	if (i < 0 || cg->dfd[i] < 0)
-		return -1;
-	return cg_read_key(cg->dfd[i], cg->lay->h[i].v2 ? "memory.events" : "memory.oom_control", "oom_kill");
-}

@@ -149,7 +149,15 @@ int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e);
  * ones are tried again for up to `timeout_ms` in all; one that doesn't go doesn't keep the others, and the error names
  * the first process in it. "Already gone" is success. */
 int cg_remove(const struct cg_layout *l, const char *path, const char *token, int timeout_ms, struct err *e);
+
+/* ---- oom.c: what the memory controller says about its limit ---- */
+
 /* OOM kills counted by the cgroup (memory.events oom_kill, v1 memory.oom_control oom_kill), or -1 when unknown. */
 int64_t cg_oom_kills(const struct cgroup *cg);
+/* The most memory that was ever charged to the cgroup, in bytes (memory.peak, v2 since Linux 5.19; v1
+ * memory.max_usage_in_bytes), or -1 when unknown. */
+int64_t cg_memory_peak(const struct cgroup *cg);
+/* Its limit in bytes (memory.max, v1 memory.limit_in_bytes); INT64_MAX for none, -1 when unknown. */
+int64_t cg_memory_limit(const struct cgroup *cg);
 
 #endif

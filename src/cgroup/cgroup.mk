@@ -13,6 +13,7 @@ cgroup_sources = \
 	src/cgroup/freeze.c \
 	src/cgroup/internal.h \
 	src/cgroup/layout.c \
+	src/cgroup/oom.c \
 	src/cgroup/path.c \
 	src/cgroup/res_common.c \
 	src/cgroup/res_v1.c \

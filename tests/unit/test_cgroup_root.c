@@ -288,6 +288,41 @@ START_TEST(test_placement_and_signals)
 }
 END_TEST
 
+/* 8 MiB that are really there. */
+static int use_memory(void *arg UNUSED)
+{
+	static char pages[8 << 20];
+
+	memset(pages, 1, sizeof(pages));
+	__asm__ volatile("" : : "r"(pages) : "memory");
+	return 0;
+}
+
+START_TEST(test_memory_limit_and_peak)
+{
+	int i = cg_layout_find(&lay, "memory");
+	const int64_t limit = 64 << 20, used = 8 << 20;
+	struct cgroup cg;
+
+	create(&cg);
+	if (i < 0) {
+		ck_assert_int_eq(cg_memory_limit(&cg), -1);
+		ck_assert_int_eq(cg_memory_peak(&cg), -1);
+	} else {
+		ck_assert_int_eq(cg_memory_limit(&cg), INT64_MAX);
+		write_to((unsigned)i, path, lay.h[i].v2 ? "memory.max" : "memory.limit_in_bytes", "67108864");
+		ck_assert_int_eq(cg_memory_limit(&cg), limit);
+		ck_assert_int_eq(WEXITSTATUS(wait_for(spawn(&cg, use_memory, NULL))), 0);
+		/* memory.peak came with Linux 5.19. */
+		if (!lay.h[i].v2 || faccessat(cg.dfd[i], "memory.peak", F_OK, 0) == 0)
+			ck_assert_int_ge(cg_memory_peak(&cg), used);
+		ck_assert_int_le(cg_memory_peak(&cg), limit);
+	}
+	cg_close(&cg);
+	remove_ours();
+}
+END_TEST
+
 START_TEST(test_move)
 {
 	struct cgroup cg;
@@ -388,6 +423,7 @@ int main(void)
 	tcase_add_test(t, test_remove_busy_names_the_process);
 	tcase_add_test(t, test_parent_races);
 	tcase_add_test(t, test_placement_and_signals);
+	tcase_add_test(t, test_memory_limit_and_peak);
 	tcase_add_test(t, test_move);
 	tcase_add_test(t, test_kill_without_v2);
 	tcase_add_test(t, test_frozen);
