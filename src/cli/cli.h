@@ -38,7 +38,7 @@ struct cmd {
 	int (*run)(struct cli *c, struct err *e);
 };
 
-extern const struct cmd cmd_create, cmd_delete, cmd_exec, cmd_explain, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
+extern const struct cmd cmd_create, cmd_delete, cmd_exec, cmd_explain, cmd_features, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
 	cmd_start, cmd_state;
 
 /* All commands, sorted; *ret_n of them. */
@@ -66,5 +66,7 @@ int world_listen_fds(unsigned *ret, struct err *e);
 
 /* ---- version.c ---- */
 int version_print(struct cli *c, struct err *e);
+/* What is said of this program beside the specification's own words: annotations of the features document, in the arena. */
+struct oci_map version_annotations(struct oci_arena *a);
 
 #endif

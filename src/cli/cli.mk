@@ -4,6 +4,7 @@ cli_sources = \
 	src/cli/cmd_create.c \
 	src/cli/cmd_delete.c \
 	src/cli/cmd_exec.c \
+	src/cli/cmd_features.c \
 	src/cli/cmd_kill.c \
 	src/cli/cmd_list.c \
 	src/cli/cmd_ps.c \

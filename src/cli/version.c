@@ -17,6 +17,22 @@
 
 static const char *const features[] = { "CAP", "SECCOMP", "YAJL" };
 
+struct oci_map version_annotations(struct oci_arena *a)
+{
+	const struct oci_kv about[] = {
+		{ "io.github.seccomp.libseccomp.version", seccomp_library_version() },
+		{ "run.oci.hull.commit", HULL_COMMIT },
+		{ "run.oci.hull.version", PACKAGE_VERSION },
+	};
+	struct oci_map map = { .v = oci_arena_alloc(a, sizeof(about)), .set = true };
+
+	if (map.v) {
+		memcpy(map.v, about, sizeof(about));
+		map.n = ARRAY_LEN(about);
+	}
+	return map;
+}
+
 int version_print(struct cli *c, struct err *e)
 {
 	const char *words = "";

@@ -34,7 +34,7 @@ int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const i
 	return 0;
 }
 
-static int check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e)
+int creation_check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e)
 {
 	if (h->systemd_cgroup)
 		return err_set(e, ERR_UNSUPPORTED, 0, "--systemd-cgroup is not supported by this build: the systemd cgroup driver is missing");
@@ -118,7 +118,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	c->immediate = immediate;
 	c->timeout_ms = o->timeout_ms ? (int)o->timeout_ms : SETUP_TIMEOUT_MS;
 	if (r == 0)
-		r = check_options(h, o, e);
+		r = creation_check_options(h, o, e);
 	if (r == 0)
 		r = bundle_load(o->bundle, o->config, c->arena, &bundle, &c->cfg, e);
 	if (r == 0)

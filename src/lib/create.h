@@ -8,6 +8,8 @@
 
 #define SETUP_TIMEOUT_MS 60000
 
+/* Options that ask for what hull doesn't do. */
+int creation_check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e);
 /* Load, check and plan. `immediate`: run, no gate. No side effect. */
 int creation_plan(struct creation *c, const struct hull *h, const char *id, const struct hull_create_opts *o, bool immediate, struct err *e);
 /* Open what the caller wants told (console, pidfd sockets) and the state root. Still nothing is made but the root. */

@@ -5,6 +5,7 @@ lib_sources = \
 	src/lib/create.c src/lib/create.h \
 	src/lib/delete.c \
 	src/lib/exec.c src/lib/exec.h src/lib/exec_process.c \
+	src/lib/features.c \
 	src/lib/hull.h \
 	src/lib/kill.c \
 	src/lib/list.c \

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <linux/seccomp.h>
 
 #include "base/fd.h"
@@ -348,6 +350,24 @@ int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct sec
 		return err_sys(e, r, "seccomp: ask libseccomp for a binary tree");
 	*ret = (struct seccomp_filter){ .flags = filter_flags(s, p.notify), .notify = p.notify };
 	return export_program(&p, a, ret, e);
+}
+
+/* seccomp(2) looks at the flags before it reads the program: EFAULT means that they are good, EINVAL that they aren't. */
+static bool kernel_takes(uint32_t bits)
+{
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, bits, NULL) < 0 && errno == EFAULT;
+}
+
+unsigned seccomp_flag_state(enum oci_seccomp_flag flag)
+{
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
+		uint32_t with = flags[i].listener_only ? (uint32_t)SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+		if (flags[i].word != (int)flag)
+			continue;
+		return SECCOMP_FLAG_KNOWN | (flags[i].listener_only ? SECCOMP_FLAG_OF_LISTENER : 0u) |
+		       (kernel_takes(flags[i].flag | with) ? SECCOMP_FLAG_IN_KERNEL : 0u);
+	}
+	return 0;
 }
 
 const char *seccomp_library_version(void)

@@ -25,6 +25,12 @@ int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct sec
 /* Does the program let `nr` of the native architecture pass, whatever its arguments (SECCOMP_RET_ALLOW or LOG)? By running the BPF. For the plan's check of FIN_FILTER_IN_S. */
 bool seccomp_allows(const struct seccomp_filter *f, int nr);
 
+/* What can be said of a flag of the configuration. */
+enum { SECCOMP_FLAG_KNOWN = 1, SECCOMP_FLAG_OF_LISTENER = 2, SECCOMP_FLAG_IN_KERNEL = 4 };
+/* SECCOMP_FLAG_… bits: whether hull knows it, whether it has a meaning only with a listener, whether this kernel takes it (it is asked without a
+ * filter being set). */
+unsigned seccomp_flag_state(enum oci_seccomp_flag flag);
+
 /* "2.5.4" of the libseccomp in use. */
 const char *seccomp_library_version(void);
 
