@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from harness import mountinfo, programs, snapshot
+from harness.clock import scaled
 from harness.config import DEV, MOUNTS, PROC, PTS, SYS, bind, namespaces, tmpfs
 from harness.runtime import wait_for
 
@@ -358,7 +359,7 @@ CAPS_PTRACE = {"capabilities": {s: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_C
 def test_our_program_is_never_seen_as_a_program(container, hull, watcher, where):
     """SEC-01 with reading: no host inode is behind any exe or map_files, and nothing foreign can be written."""
     before = Path(hull.program).read_bytes()
-    seconds = 2.5
+    seconds = scaled(2.5)
     changes = {"process": {**CAPS_PTRACE, "noNewPrivileges": False}}
     if where == "host pid namespace":
         changes["linux"] = {"namespaces": namespaces("pid")}
@@ -406,7 +407,7 @@ def test_program_that_is_the_runtime_itself(container, hull, how):
 @pytest.mark.parametrize("where", ["exec", "joined pid namespace"])
 def test_ptrace_of_what_is_born(container, hull, where):
     """Nobody who can be seized has more than the container: no host root, no host mount namespace, no capability beyond its own."""
-    seconds = 4
+    seconds = scaled(4)
     c = container(args=["/bin/attack", "seize", str(seconds)], process={**CAPS_PTRACE, "noNewPrivileges": False})
     c.detach()
     c.wait_output("ready")

@@ -7,7 +7,9 @@ import pytest
 from harness import snapshot
 from harness.runtime import cgroup_dir, is_v1, wait_for
 from harness.config import DELETE, namespaces
+from harness.needs import needs, skip_without
 
+pytestmark = pytest.mark.kernel
 SLEEP = ["/bin/sleep", "1000"]
 MiB = 1 << 20
 
@@ -41,7 +43,7 @@ def test_limit(container, hull, resources, v1, v2):
         pytest.skip(f"Debian's {hull.flavor} is older than this property")
     controller, name, text = v1 if is_v1(v1[0]) else v2 or (None, None, None)
     if controller is None:
-        pytest.skip("this property is of cgroup v1 only")
+        skip_without("cgroup v1")
     if not (cgroup_dir(controller) / snapshot.TAG / name).exists():
         pytest.skip(f"this kernel has no {name}")
     c = container(args=SLEEP, linux={"resources": resources})
@@ -68,6 +70,7 @@ def test_every_hierarchy_holds_the_container(container):
             assert path == c.cgroup, line
 
 
+@needs("a hybrid layout of cgroups")
 @pytest.mark.hull_only(reason="peers leave the v2 half of a hybrid alone")
 def test_the_v2_half_of_a_hybrid_is_used(container):
     c = container(args=SLEEP)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from harness import snapshot
+from harness.clock import scaled
 from harness.config import DELETE, namespaces
 from harness.runtime import cgroup_dir, is_v1, wait_for
 from test_process import bits, caps
@@ -131,7 +132,7 @@ def test_detached_process_belongs_to_the_callers_subreaper(running, hull, tmp_pa
                "open(sys.argv[2], 'w').write(str(os.waitstatus_to_exitcode(status)))\n")
     argv = hull.argv("exec", "--detach", "--pid-file", pid_file, "--process",
                      process_file(tmp_path, args=["/bin/sh", "-c", "exit 9"]), c.id)
-    subprocess.run(["/usr/bin/python3", "-c", program, pid_file, code, *argv], check=True, timeout=20)
+    subprocess.run(["/usr/bin/python3", "-c", program, pid_file, code, *argv], check=True, timeout=scaled(20))
     assert code.read_text() == "9"
 
 
@@ -272,7 +273,7 @@ def test_init_that_left_its_namespace_at_once(container, hull):
     caps_ = {s: ["CAP_SYS_ADMIN"] for s in ("bounding", "effective", "permitted")}
     c = container(args=["/bin/sh", "-c", "exec busybox unshare -n sleep 1000"], process={"capabilities": caps_})
     argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=300000", *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
-    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=30)
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=scaled(30))
     wait_for(lambda: open(f"/proc/{c.pid}/cmdline").read().startswith("sleep"), 5, "sleep")
     hull.fails("exec", c.id, "/bin/true", rc=255, match=r".*left its network namespace.*")
 
@@ -283,7 +284,7 @@ def test_run_that_is_killed_before_it_has_recorded(container, hull):
     c = container(args=["/bin/sleep", "1000"])
     argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=500000:signal=KILL:when=1",
             *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
-    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=30)
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=scaled(30))
     procs = c.cgroup_file("pids", "cgroup.procs")
     wait_for(lambda: not procs.exists() or procs.read_text() == "", 5, "init to die with its creator")
     assert c.status() == "stopped"

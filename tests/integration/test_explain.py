@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from harness import snapshot
+from harness.clock import scaled
 from harness.config import MOUNTS, bind, tmpfs
 
 pytestmark = pytest.mark.hull_only(reason="no peer has it")
@@ -75,7 +76,7 @@ def test_it_needs_no_root_for_another_host(container, hull):
     for path in (hull.tmp, *hull.tmp.parents[:2]):
         os.chmod(path, 0o755)
     r = subprocess.run([hull.program, "explain", "--facts", facts, "--bundle", c.bundle.path, c.id], user=1000, group=1000,
-                       extra_groups=[], capture_output=True, text=True, timeout=10, check=False)
+                       extra_groups=[], capture_output=True, text=True, timeout=scaled(10), check=False)
     assert r.returncode == 0, r.stderr
     assert "mounts[0]" in r.stdout
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness.needs import needs
 
 REPO = Path(__file__).resolve().parents[2]
 ENV = {**os.environ, "GIT_AUTHOR_NAME": "test", "GIT_AUTHOR_EMAIL": "test@localhost", "GIT_COMMITTER_NAME": "test",
@@ -53,6 +54,7 @@ def repository(tmp_path):
 
 
 @pytest.mark.hull_only(reason="it is about this tree")
+@needs("git and a compiler")
 @pytest.mark.timeout(1200)
 def test_every_command_block(repository, tmp_path):
     done = subprocess.run(["sh", "-c", script()], cwd=tmp_path, env={**ENV, "HULL_REPOSITORY": str(repository)}, stdin=subprocess.DEVNULL,

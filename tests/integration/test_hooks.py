@@ -7,6 +7,7 @@ import time
 
 import pytest
 from harness import snapshot
+from harness.clock import scaled
 from harness.runtime import wait_for
 from harness.snapshot import process
 
@@ -174,13 +175,13 @@ def test_failing_poststop_hook_is_a_warning(container, hook, hull):
 @pytest.mark.hull_only(reason="runc 1.1 waits for the hook's children")
 @pytest.mark.parametrize("name", ["createRuntime", "createContainer", "poststop"])
 def test_time_limit(container, hook, name):
-    c = container(hooks={name: [hook("echo began >>$OUT; sleep 30; echo late >>$OUT", timeout=1)]}, args=["/bin/true"])
+    c = container(hooks={name: [hook("echo began >>$OUT; sleep 1000; echo late >>$OUT", timeout=1)]}, args=["/bin/true"])
     began = time.monotonic()
     if name == "poststop":
         c.run()
     else:
         c.fails("create", match=rf".*hooks\.{name}\[0\].*(1 s|timeout|timed out|time limit).*|.*(1 s|timed out).*hooks\.{name}\[0\].*")
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < scaled(10)
     assert hook.log.read_text().split() == ["began"]
 
 
@@ -225,10 +226,10 @@ def test_hook_output_does_not_mix_with_the_containers(container, hook):
 
 def test_hook_that_leaves_a_child_does_not_hold_us(container, hook):
     """A hook that goes on in the background with our pipe open."""
-    c = container(hooks={"createRuntime": [hook("sleep 3 >/dev/null 2>&1 </dev/null &")]}, args=["/bin/true"])
+    c = container(hooks={"createRuntime": [hook(f"sleep {scaled(3)} >/dev/null 2>&1 </dev/null &")]}, args=["/bin/true"])
     began = time.monotonic()
     c.run()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < scaled(3)
     wait_for(lambda: not _sleepers(), 5, "the background child to end")
 
 

@@ -9,6 +9,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
+from harness.clock import scaled
 from harness.config import DELETE, namespaces
 from harness.runtime import alive, wait_for
 
@@ -29,7 +30,7 @@ def test_create_start_state_kill_delete(container, hull):
     assert state["annotations"] == {"org.example.key": "value"}
     assert re.fullmatch(r"1\.\d+\.\d+(-\S+)?", state["ociVersion"])
     created = datetime.fromisoformat(re.sub(r"\.(\d{1,6})\d*", r".\1", state["created"]).replace("Z", "+00:00"))
-    assert abs((created - before).total_seconds()) < 5
+    assert abs((created - before).total_seconds()) < scaled(5)
     pid = state["pid"]
     assert pid_file.read_text() == str(pid), "decimal, no newline: Go's Atoi reads it untrimmed"
     assert alive(pid)
@@ -114,7 +115,7 @@ def test_delete_force(container, hull, stage):
         c.wait("stopped")
     began = time.monotonic()
     c.delete("--force")
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < scaled(1.0)
     assert not alive(pid)
     assert hull.ids() == []
     assert not c.cgroup_file("pids", "").exists()
@@ -299,7 +300,7 @@ def test_detached_init_belongs_to_the_callers_subreaper(container, hull):
                "_, status = os.waitpid(pid, 0)\n"
                "open(sys.argv[2], 'w').write(str(os.waitstatus_to_exitcode(status)))\n")
     argv = hull.argv("run", "--detach", "--bundle", c.bundle.path, "--pid-file", pid_file, c.id)
-    subprocess.run(["/usr/bin/python3", "-c", program, pid_file, code, *argv], check=True, timeout=20)
+    subprocess.run(["/usr/bin/python3", "-c", program, pid_file, code, *argv], check=True, timeout=scaled(20))
     assert code.read_text() == "9"
 
 
@@ -307,7 +308,7 @@ def test_nothing_but_init_holds_the_pipes(container, hull):
     """An engine sees the end of the container at the end of its pipe: no helper may hold it."""
     c = container(args=["/bin/true"])
     r, w = os.pipe()
-    subprocess.run(hull.argv("create", "--bundle", c.bundle.path, c.id), stdout=w, stderr=w, timeout=20, check=True,
+    subprocess.run(hull.argv("create", "--bundle", c.bundle.path, c.id), stdout=w, stderr=w, timeout=scaled(20), check=True,
                    stdin=subprocess.DEVNULL)
     os.close(w)
     os.set_blocking(r, False)
@@ -392,7 +393,7 @@ def test_state_root_is_private(container, hull):
 def test_create_with_closed_standard_streams(container, hull):
     c = container(args=["/bin/sh", "-c", "echo out; echo err >&2; read x; exit 0"])
     subprocess.run(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *hull.argv("run", "--bundle", c.bundle.path, c.id)],
-                   check=True, timeout=20)
+                   check=True, timeout=scaled(20))
 
 
 @pytest.mark.hull_only(reason="peers open whatever is there")
@@ -422,7 +423,7 @@ def test_run_leaves_a_namesake_alone(container, hull):
         pid = c.pid
     finally:
         run.send_signal(signal.SIGCONT)
-        code = run.wait(timeout=10)
+        code = run.wait(timeout=scaled(10))
     assert code == 137
     assert alive(pid) and c.status() == "running"
 
@@ -443,5 +444,5 @@ def test_run_reaps_orphans(container, hull, options, adopts):
         wait_for(lambda: (parent() == run.pid) == adopts, 3, "the orphan's parent to be told")
     finally:
         hull("kill", c.id, "KILL")
-        code = run.wait(timeout=10)
+        code = run.wait(timeout=scaled(10))
     assert code == 137

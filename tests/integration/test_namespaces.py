@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from harness import snapshot
+from harness.clock import scaled
 from harness.config import DELETE, DEV, NAMESPACES, PROC, namespaces
 
 KIND = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
@@ -214,7 +215,7 @@ def test_no_mount_namespace(container):
 def test_joined_mount_namespace(container):
     other = subprocess.Popen(["unshare", "--mount", "sleep", "100"], stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + scaled(5)
         while os.readlink(f"/proc/{other.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt") and time.monotonic() < deadline:
             time.sleep(0.01)
         path = f"/proc/{other.pid}/ns/mnt"

@@ -6,6 +6,7 @@ import re
 import subprocess
 
 import pytest
+from harness.clock import scaled
 from harness.config import CAPS, DELETE, bind, namespaces
 
 CAP_NAMES = ("CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
@@ -431,7 +432,7 @@ def test_sockets_that_were_passed_are_told(container, hull):
     c = container(process={"env": ["PATH=/bin", "LISTEN_FDS=9"]})
     argv = hull.argv("run", "--bundle", c.bundle.path, c.id)
     shell = 'exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
-    done = subprocess.run(["/bin/sh", "-c", shell, "sh", *argv], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(["/bin/sh", "-c", shell, "sh", *argv], capture_output=True, text=True, timeout=scaled(20), check=True)
     seen = json.loads(done.stdout)
     assert [f["fd"] for f in seen["fds"]] == [0, 1, 2, 3]
     assert sorted(e for e in seen["env"] if e.startswith("LISTEN_")) == ["LISTEN_FDS=1", "LISTEN_PID=1"]

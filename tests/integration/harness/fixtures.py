@@ -8,6 +8,7 @@ import pytest
 
 from . import config as cfg
 from . import snapshot, world
+from .clock import scaled
 from .runtime import Bundle, Container, Runtime
 
 REPO = Path(__file__).resolve().parents[3]
@@ -23,6 +24,7 @@ def program_path():
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "kernel: depends on the kernel or the layout of cgroups; the quick part of ./dev check-vm")
     config.addinivalue_line("markers", "hull_only(reason): what peers don't do; skipped when HULL names one of them")
     if os.geteuid() != 0:
         pytest.exit("these tests make containers as root: run them as root", 4)
@@ -40,8 +42,8 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     flavor = Runtime(program_path(), "/").flavor
     for item in items:
-        if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(DEFAULT_TIMEOUT))
+        own = item.get_closest_marker("timeout")
+        item.add_marker(pytest.mark.timeout(scaled(own.args[0] if own else DEFAULT_TIMEOUT)), append=False)
         only = item.get_closest_marker("hull_only")
         if only is not None and flavor != "hull":
             item.add_marker(pytest.mark.skip(reason=f"{flavor} differs: {only.kwargs.get('reason') or only.args[0]}"))
@@ -59,7 +61,7 @@ def parent_cgroup():
         parent = hierarchy / snapshot.TAG
         parent.mkdir(exist_ok=True)
         for name in ("cpuset.cpus", "cpuset.mems"):  # v1: empty in a new cgroup, and nothing can run in it
-            if (parent / name).exists():
+            if (hierarchy / name).exists():
                 (parent / name).write_text((hierarchy / name).read_text())
     return f"/{snapshot.TAG}"
 

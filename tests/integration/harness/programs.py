@@ -28,10 +28,9 @@ def cache_dir():
 
 
 def build(name, directory=HERE):
-    """Path of the static program made from NAME.c there; rebuilt when source, flags or compiler change."""
+    """Path of the static program made from NAME.c there; rebuilt when source or flags change. A machine without a compiler gets them in its cache."""
     source = directory / f"{name}.c"
-    cc = _compiler()
-    tag = hashlib.sha256(source.read_bytes() + " ".join([cc, *CFLAGS]).encode()).hexdigest()[:16]
+    tag = hashlib.sha256(source.read_bytes() + " ".join(CFLAGS).encode()).hexdigest()[:16]
     out = cache_dir() / f"{name}-{tag}"
     if out.exists():
         return out
@@ -39,6 +38,6 @@ def build(name, directory=HERE):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not out.exists():
             tmp = out.with_suffix(".tmp")
-            subprocess.run([cc, *CFLAGS, "-o", tmp, source], check=True, timeout=120)
+            subprocess.run([_compiler(), *CFLAGS, "-o", tmp, source], check=True, timeout=120)
             tmp.rename(out)
     return out

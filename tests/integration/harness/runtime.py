@@ -12,6 +12,7 @@ from pathlib import Path
 
 from . import config as cfg
 from . import programs, snapshot
+from .clock import scaled
 
 CALL_SECONDS = 20
 _counter = itertools.count(1)
@@ -55,7 +56,7 @@ class Runtime:
                 source.write_text(text)
                 stdin = open(source, "rb")
             done = subprocess.run([*wrap, *self.argv(*args, root=root)], stdin=stdin, stdout=o, stderr=e,
-                                  timeout=timeout, check=False, **popen)
+                                  timeout=scaled(timeout), check=False, **popen)
             if text is not None:
                 stdin.close()
         return Result(done.returncode, out.read_text(errors="surrogateescape"), err.read_text(errors="surrogateescape"))
@@ -92,7 +93,7 @@ class Runtime:
             try:
                 r = self.call("delete", "--force", name, timeout=10)
             except subprocess.TimeoutExpired:
-                problems.append(f"delete --force {name} took longer than 10 s")
+                problems.append(f"delete --force {name} took longer than {scaled(10)} s")
                 continue
             if r.rc != 0:
                 problems.append(f"delete --force {name}: exit code {r.rc}: {r.err}")
@@ -155,7 +156,7 @@ class Container:
         argv = self.runtime.argv(verb, "--bundle", self.bundle.path, *options, self.id)
         with open(self.stdout, "wb") as o, open(err, "wb") as e:
             done = subprocess.run(argv, stdin=how.pop("stdin", subprocess.DEVNULL), stdout=o, stderr=e,
-                                  timeout=CALL_SECONDS, check=False, **how)
+                                  timeout=scaled(CALL_SECONDS), check=False, **how)
         r = Result(done.returncode, "", err.read_text(errors="surrogateescape"))
         assert r.rc == rc, f"{verb} {options}: exit code {r.rc}, expected {rc}\n{r.err}{self.stdout.read_text()}"
         return r
@@ -232,6 +233,7 @@ def is_v1(controller):
 
 def wait_for(condition, seconds, what, show=lambda: ""):
     """Poll until the condition holds; AssertionError that names what was waited for."""
+    seconds = scaled(seconds)
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}. {show()}"

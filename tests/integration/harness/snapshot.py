@@ -5,6 +5,8 @@ import socket
 import time
 from pathlib import Path
 
+from .clock import scaled
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 # The world's name: part of every container id and of the parent cgroup, so that what is ours is known by its name.
 TAG = os.environ.get("HULL_TEST_WORLD", "hulltest-none")
@@ -158,7 +160,7 @@ def differences(before, after):
 
 def differences_when_settled(before):
     """Compare with now, again and again until equal or until what is being torn down had its time."""
-    end = time.monotonic() + SETTLE_SECONDS
+    end = time.monotonic() + scaled(SETTLE_SECONDS)
     while True:
         found = differences(before, take())
         if not found or time.monotonic() > end:

@@ -9,6 +9,8 @@ import struct
 import termios
 import time
 
+from .clock import scaled
+
 
 class ConsoleSocket:
     """Listens like conmon; `receive()` gives the pty master and the message's text."""
@@ -21,11 +23,11 @@ class ConsoleSocket:
         self.socket.bind(f"/proc/self/fd/{fd}/{name}")
         os.close(fd)
         self.socket.listen(1)
-        self.socket.settimeout(10)
+        self.socket.settimeout(scaled(10))
 
     def receive(self):
         peer, _ = self.socket.accept()
-        peer.settimeout(10)
+        peer.settimeout(scaled(10))
         text, ancillary, _, _ = peer.recvmsg(4096, socket.CMSG_SPACE(4 * 16))
         fds = array.array("i")
         for level, kind, data in ancillary:
@@ -44,7 +46,7 @@ class ConsoleSocket:
 def read_until(fd, text, seconds=10):
     """What comes from the master until `text` is in it (or the end of the terminal)."""
     got = b""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + scaled(seconds)
     while text is None or text not in got:
         left = end - time.monotonic()
         assert left > 0, f"waited for {text!r}, got {got!r}"
