@@ -160,4 +160,19 @@ int64_t cg_memory_peak(const struct cgroup *cg);
 /* Its limit in bytes (memory.max, v1 memory.limit_in_bytes); INT64_MAX for none, -1 when unknown. */
 int64_t cg_memory_limit(const struct cgroup *cg);
 
+/* Waiting for the OOM killer: `fd` is for poll(2) with `events`, -1 where there is no memory controller (nothing will ever happen then). */
+struct cg_oom_watch {
+	int fd;
+	short events;
+	int file_fd; /* memory.events, or v1's memory.oom_control */
+	int event_fd; /* v1: what `fd` is; else -1 */
+	uint64_t kills; /* v2: as last seen */
+};
+/* v2 polls memory.events; v1 registers an eventfd with memory.oom_control (admin-guide/cgroup-v1/memory.rst, 10). */
+int cg_oom_watch_open(const struct cgroup *cg, struct cg_oom_watch *ret, struct err *e);
+/* After poll, and once at the end: how many there were since the last call. v1 counts the times that the limit couldn't be kept, v2 the processes killed
+ * for it. -ENODEV, without *e, when the cgroup is gone. */
+int cg_oom_watch_take(struct cg_oom_watch *w, uint64_t *ret);
+void cg_oom_watch_close(struct cg_oom_watch *w);
+
 #endif

@@ -17,4 +17,9 @@ cgroup_sources = \
 	src/cgroup/path.c \
 	src/cgroup/res_common.c \
 	src/cgroup/res_v1.c \
-	src/cgroup/res_v2.c
+	src/cgroup/res_v2.c \
+	src/cgroup/stats.c src/cgroup/stats.h \
+	src/cgroup/stats_internal.h \
+	src/cgroup/stats_read.c \
+	src/cgroup/stats_v1.c \
+	src/cgroup/stats_v2.c

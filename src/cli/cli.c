@@ -36,6 +36,7 @@ static const struct opt help_opts[] = {
 static const struct cmd *const commands[] = {
 	&cmd_create,
 	&cmd_delete,
+	&cmd_events,
 	&cmd_exec,
 	&cmd_explain,
 	&cmd_features,
@@ -52,7 +53,6 @@ static const struct cmd *const commands[] = {
 static const char *const refused_commands[] = {
 	"check",
 	"checkpoint",
-	"events",
 	"mounts",
 	"pause",
 	"restore",

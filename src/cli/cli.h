@@ -38,7 +38,7 @@ struct cmd {
 	int (*run)(struct cli *c, struct err *e);
 };
 
-extern const struct cmd cmd_create, cmd_delete, cmd_exec, cmd_explain, cmd_features, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
+extern const struct cmd cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_explain, cmd_features, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
 	cmd_start, cmd_state;
 
 /* All commands, sorted; *ret_n of them. */

@@ -3,6 +3,7 @@ cli_sources = \
 	src/cli/cli.c src/cli/cli.h \
 	src/cli/cmd_create.c \
 	src/cli/cmd_delete.c \
+	src/cli/cmd_events.c \
 	src/cli/cmd_exec.c \
 	src/cli/cmd_features.c \
 	src/cli/cmd_kill.c \

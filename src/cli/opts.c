@@ -48,6 +48,73 @@ int opts_parse_bool(const char *s, bool *ret)
 	return -EINVAL;
 }
 
+static const struct {
+	const char *word;
+	uint64_t ns;
+} time_units[] = {
+	{ "ns", UINT64_C(1) },
+	{ "us", UINT64_C(1000) },
+	{ "\u00b5s", UINT64_C(1000) },
+	{ "ms", UINT64_C(1000000) },
+	{ "s", UINT64_C(1000000000) },
+	{ "m", UINT64_C(60000000000) },
+	{ "h", UINT64_C(3600000000000) },
+};
+
+#define DURATION_MAX_NS ((uint64_t)INT32_MAX * 1000000)
+
+/* Cut "1.5" off *s: the whole and what stands behind the point, in billionths. */
+static bool cut_decimal(const char **s, uint64_t *ret_whole, uint64_t *ret_billionths)
+{
+	const char *p = *s;
+	uint64_t scale = 100000000;
+	size_t digits = strspn(p, "0123456789");
+
+	*ret_whole = *ret_billionths = 0;
+	if (digits > 12)
+		return false;
+	for (; digits && *p >= '0' && *p <= '9'; p++)
+		*ret_whole = *ret_whole * 10 + (uint64_t)(*p - '0');
+	if (*p == '.') {
+		for (p++; *p >= '0' && *p <= '9'; p++, digits++, scale /= 10)
+			*ret_billionths += scale * (uint64_t)(*p - '0');
+	}
+	*s = p;
+	return digits > 0;
+}
+
+/* Cut the unit off *s; none at the end of the string: seconds. */
+static uint64_t cut_unit(const char **s)
+{
+	const char *word = **s ? *s : "s";
+	size_t len = strcspn(word, "0123456789.");
+
+	*s += **s ? len : 0;
+	for (size_t i = 0; i < ARRAY_LEN(time_units); i++)
+		if (strlen(time_units[i].word) == len && memcmp(time_units[i].word, word, len) == 0)
+			return time_units[i].ns;
+	return 0;
+}
+
+int opts_parse_duration(const char *s, uint32_t *ret_ms)
+{
+	uint64_t total = 0, whole, billionths;
+
+	do {
+		if (!cut_decimal(&s, &whole, &billionths))
+			return -EINVAL;
+		uint64_t unit = cut_unit(&s);
+		if (!unit || whole > DURATION_MAX_NS / unit)
+			return -EINVAL;
+		/* Units up to a second first divide nothing away, longer ones are whole seconds: neither product overflows. */
+		total += whole * unit + (unit >= 1000000000 ? billionths * (unit / 1000000000) : billionths * unit / 1000000000);
+		if (total > DURATION_MAX_NS)
+			return -EINVAL;
+	} while (*s);
+	*ret_ms = (uint32_t)((total + 999999) / 1000000);
+	return 0;
+}
+
 static int no_memory(struct err *e)
 {
 	return err_sys(e, -ENOMEM, "read the command line");
@@ -95,6 +162,14 @@ static int store_uint(const struct found *f, unsigned *into, const char *s, stru
 	return 0;
 }
 
+static int store_duration(const struct found *f, struct opt_u32 *into, const char *s, struct err *e)
+{
+	if (opts_parse_duration(s, &into->v) < 0)
+		return err_set(e, ERR_USAGE, 0, "%s%s: \"%s\" is not a time like 5s, 1m30s or 250ms", f->dashes, f->name, s);
+	into->set = true;
+	return 0;
+}
+
 static int store_flag(const struct found *f, bool *into, const char *s, struct err *e)
 {
 	if (!s) {
@@ -132,6 +207,8 @@ static int store(const struct scan *sc, const struct found *f, const char *s)
 		return 0;
 	case OPT_UINT:
 		return store_uint(f, (unsigned *)(void *)into, s, sc->e);
+	case OPT_DURATION:
+		return store_duration(f, (struct opt_u32 *)(void *)into, s, sc->e);
 	case OPT_LIST:
 		return list_add((struct opt_list *)(void *)into, s, sc->o->arena, sc->e);
 	case OPT_CSV:

@@ -10,11 +10,13 @@
 
 #include "base/err.h"
 #include "ocispec/arena.h"
+#include "ocispec/runtime.h"
 
 enum opt_kind {
 	OPT_FLAG, /* bool */
 	OPT_STR, /* const char * */
 	OPT_UINT, /* unsigned */
+	OPT_DURATION, /* struct opt_u32: milliseconds */
 	OPT_LIST, /* struct opt_list: may be given again */
 	OPT_CSV, /* struct opt_list: may be given again, and each value is split at commas */
 	OPT_REFUSE, /* of a later version: an error that says `help`; nothing is stored */
@@ -48,6 +50,10 @@ struct opt_list {
 #define O_UINT(T, m, name, letter, arg, help)                             \
 	{                                                                 \
 		name, letter, OPT_UINT, OPT_AT(T, m, unsigned), arg, help \
+	}
+#define O_DURATION(T, m, name, letter, arg, help)                                   \
+	{                                                                           \
+		name, letter, OPT_DURATION, OPT_AT(T, m, struct opt_u32), arg, help \
 	}
 #define O_LIST(T, m, name, letter, arg, help)                                    \
 	{                                                                        \
@@ -87,6 +93,9 @@ struct opts {
 int opts_parse(const struct opts *o, char *const *argv, const char ***ret_args, size_t *ret_n, struct err *e);
 /* true, false, 1, 0, yes, no, t, f in any case. Returns 0 or -EINVAL. */
 int opts_parse_bool(const char *s, bool *ret);
+/* A time as Go programs write it ("5s", "1.5s", "1m30s", "250ms"), or a bare number of seconds, in milliseconds: up to
+ * INT32_MAX, a part of one counts as one. Returns 0 or -EINVAL. */
+int opts_parse_duration(const char *s, uint32_t *ret_ms);
 /* The help of a table: one line "  -b, --bundle PATH   help" a row, refused ones left out. In the arena; NULL
  * without memory. */
 const char *opts_help(const struct opt_set *set, struct oci_arena *a);

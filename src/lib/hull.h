@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "cgroup/stats.h"
 #include "ocispec/arena.h"
 #include "ocispec/runtime.h"
 
@@ -66,6 +67,34 @@ int hull_delete(const struct hull *h, const char *id, bool force, struct err *e)
 int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
 /* The features document (features.md) as JSON text in the arena; `about` are its annotations. No side effect, no privilege needed. */
 int hull_features(const struct oci_map *about, struct oci_arena *a, const char **ret_text, struct err *e);
+
+/* One interface of a network namespace of the container's own. */
+struct hull_net {
+	const char *name;
+	uint64_t rx_bytes, rx_packets, rx_errors, rx_dropped, tx_bytes, tx_packets, tx_errors, tx_dropped;
+};
+/* What is counted for a container that isn't stopped. */
+struct hull_stats {
+	const char *id;
+	enum oci_status status;
+	pid_t pid;
+	int64_t time_ns; /* CLOCK_MONOTONIC when it was read */
+	struct cg_stats cg;
+	bool has_net;
+	struct hull_net *net; size_t n_net;
+};
+int hull_stats(const struct hull *h, const char *id, struct oci_arena *a, struct hull_stats *ret, struct err *e);
+/* One line of `events`, without a newline: type and id, with `s` the figures as runc prints them. NULL without memory. */
+const char *hull_event_json(const char *type, const char *id, const struct hull_stats *s, struct oci_arena *a);
+
+struct hull_events_opts {
+	unsigned interval_ms; /* between two "stats" lines, not 0 */
+	/* Takes a line; a negative result ends the stream and is returned, with *e filled. */
+	int (*emit)(void *arg, const char *line, struct err *e);
+	void *arg;
+};
+/* Give "stats" lines, the first after an interval, and "oom" lines until the container stops. */
+int hull_events(const struct hull *h, const char *id, const struct hull_events_opts *o, struct err *e);
 /* The configuration that `hull spec` writes. */
 const char *hull_spec(struct oci_arena *a, struct err *e);
 

@@ -4,6 +4,7 @@ lib_sources = \
 	src/lib/container.c src/lib/container.h \
 	src/lib/create.c src/lib/create.h \
 	src/lib/delete.c \
+	src/lib/events.c \
 	src/lib/exec.c src/lib/exec.h src/lib/exec_process.c \
 	src/lib/features.c \
 	src/lib/hull.h \
@@ -13,4 +14,5 @@ lib_sources = \
 	src/lib/run.c \
 	src/lib/spec.c \
 	src/lib/start.c \
-	src/lib/state.c
+	src/lib/state.c \
+	src/lib/stats.c src/lib/stats.h src/lib/stats_json.c

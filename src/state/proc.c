@@ -255,10 +255,15 @@ const char *proc_describe(pid_t pid, char *buf, size_t size)
 	return buf;
 }
 
-int64_t proc_now_ms(void)
+int64_t proc_now_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t proc_now_ms(void)
+{
+	return proc_now_ns() / 1000000;
 }

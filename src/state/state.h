@@ -148,6 +148,8 @@ int proc_kill(int pidfd, int sig);
 const char *proc_describe(pid_t pid, char *buf, size_t size);
 /* Milliseconds of CLOCK_MONOTONIC, for deadlines. */
 int64_t proc_now_ms(void);
+/* The same in nanoseconds. */
+int64_t proc_now_ns(void);
 
 /* creating (no init yet, creator holds the lock), created (init waits at start.sock), running, paused, stopped. */
 enum oci_status state_status(const struct state_dir *d, const struct state_rec *rec);

@@ -30,6 +30,11 @@ static void show(const struct opt *opt, const char *into, char *buf, size_t size
 		snprintf(buf, size, "%s", or_dash(*(const char *const *)at));
 	} else if (opt->kind == OPT_UINT) {
 		snprintf(buf, size, "%u", *(const unsigned *)at);
+	} else if (opt->kind == OPT_DURATION) {
+		const struct opt_u32 *ms = at;
+		/* A bare number is seconds. */
+		ck_assert(ms->set && ms->v % 1000 == 0);
+		snprintf(buf, size, "%u", ms->v / 1000);
 	} else {
 		const struct opt_list *l = at;
 		for (size_t i = 0; i < l->n; i++)
@@ -48,7 +53,7 @@ static void parse_row(const struct opt *opt, char *const *words, const char *exp
 	struct oci_arena a = { 0 };
 	const struct opt_set set = { .v = row_table, .n = row_n, .into = into };
 	const struct opts o = { .sets = &set, .n_sets = 1, .arena = &a };
-	const size_t width[OPT_KIND_MAX] = { [OPT_FLAG] = sizeof(bool), [OPT_STR] = sizeof(char *), [OPT_UINT] = sizeof(unsigned), [OPT_LIST] = sizeof(struct opt_list), [OPT_CSV] = sizeof(struct opt_list) };
+	const size_t width[OPT_KIND_MAX] = { [OPT_FLAG] = sizeof(bool), [OPT_STR] = sizeof(char *), [OPT_UINT] = sizeof(unsigned), [OPT_DURATION] = sizeof(struct opt_u32), [OPT_LIST] = sizeof(struct opt_list), [OPT_CSV] = sizeof(struct opt_list) };
 	struct err e = { 0 };
 	char got[256];
 	const char **args;
@@ -156,6 +161,27 @@ START_TEST(every_option_in_every_spelling)
 	every_spelling(NULL);
 	for (size_t i = 0; i < n; i++)
 		every_spelling(cmds[i]);
+}
+END_TEST
+
+static const struct {
+	const char *text;
+	int64_t ms; /* -1: refused */
+} durations[] = {
+	{ "0", 0 },	      { "5", 5000 },	    { "5s", 5000 },	  { "1.5s", 1500 },    { ".5s", 500 },	 { "1m30s", 90000 },
+	{ "250ms", 250 },     { "1h", 3600000 },    { "1us", 1 },	  { "1500\u00b5s", 2 }, { "1ns", 1 },	 { "0.5h", 1800000 },
+	{ "1h0m0.001s", 3600001 }, { "2147483647ms", INT32_MAX }, { "2147483648ms", -1 }, { "596h", 2145600000 }, { "597h", -1 },
+	{ "", -1 },	      { "s", -1 },	    { "5x", -1 },	  { "-5s", -1 },       { "5 s", -1 },	 { ".s", -1 },
+	{ "5s ", -1 },	      { "1.2.3s", -1 },	    { "9999999999999s", -1 }, { "1e3s", -1 },
+};
+
+START_TEST(durations_as_go_writes_them)
+{
+	uint32_t ms = 77;
+	int r = opts_parse_duration(durations[_i].text, &ms);
+
+	ck_assert_msg((r == 0) == (durations[_i].ms >= 0), "%s: %d", durations[_i].text, r);
+	ck_assert_msg(ms == (r == 0 ? durations[_i].ms : 77), "%s: %u", durations[_i].text, ms);
 }
 END_TEST
 
@@ -301,7 +327,7 @@ END_TEST
 
 START_TEST(later_commands_are_refused)
 {
-	static const char *const later[] = { "check", "checkpoint", "events", "mounts", "pause",
+	static const char *const later[] = { "check", "checkpoint", "mounts", "pause",
 					     "restore", "resume", "stats",
 					     "update", "wait" };
 	char line[128], error[128];
@@ -507,6 +533,7 @@ int main(void)
 
 	add_fixture(t);
 	tcase_add_test(t, every_option_in_every_spelling);
+	tcase_add_loop_test(t, durations_as_go_writes_them, 0, ARRAY_LEN(durations));
 	tcase_add_test(t, tables_are_sound);
 	tcase_add_test(t, what_engines_send);
 	tcase_add_test(t, exec_leaves_the_rest_alone);
