@@ -97,14 +97,20 @@ static bool has_pid(const struct pid_list *l, pid_t pid)
 	return l->n && bsearch(&pid, l->v, l->n, sizeof(pid), compare_pids);
 }
 
-int cg_pids(const struct cgroup *cg, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e)
+int cg_pids_in(const struct cgroup *cg, int i, struct oci_arena *a, pid_t **ret, size_t *ret_n)
 {
 	struct pid_list l = { .a = a };
-	int i = cg_main_hier(cg);
 	int r = i < 0 ? 0 : list_pids(cg->dfd[i], &l);
 
 	*ret = l.v;
 	*ret_n = l.n;
+	return r;
+}
+
+int cg_pids(const struct cgroup *cg, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e)
+{
+	int r = cg_pids_in(cg, cg_main_hier(cg), a, ret, ret_n);
+
 	return r < 0 ? err_sys(e, r, "list the processes of cgroup %s", cg->path) : 0;
 }
 
@@ -138,8 +144,7 @@ static int signal_list(int dfd, const struct pid_list *l, int sig)
 	return r;
 }
 
-/* Does this hierarchy's directory prove that it is the container's? */
-static enum cg_owner owner_of(const struct cgroup *cg, int i, const char *token)
+enum cg_owner cg_owner_of(const struct cgroup *cg, int i, const char *token)
 {
 	scoped_fd int fd = openat(cg->dfd[i], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -153,7 +158,7 @@ static int our_v1(const struct cgroup *cg, const char *controller, const char *t
 
 	if (i < 0 || cg->lay->h[i].v2 || cg->dfd[i] < 0)
 		return -1;
-	return owner_of(cg, i, token) == CG_OWNER_US ? i : -1;
+	return cg_owner_of(cg, i, token) == CG_OWNER_US ? i : -1;
 }
 
 /* Nothing frozen by v1 ends before it is thawed. The signal is pending by then, so it doesn't run on. */
@@ -210,7 +215,7 @@ int cg_kill(const struct cgroup *cg, const char *token, int sig, struct err *e)
 
 	if (i < 0)
 		return 0;
-	if (owner_of(cg, i, token) != CG_OWNER_US)
+	if (cg_owner_of(cg, i, token) != CG_OWNER_US)
 		return err_set(e, ERR_STATE, EPERM,
 			       "signal the processes of cgroup %s%s: it doesn't carry this container's token",
 			       cg->lay->h[i].dir, cg->path);
@@ -249,8 +254,7 @@ static int populated(const struct cgroup *cg, int i, pid_t *ret)
 	return r == -ENODEV ? 0 : r;
 }
 
-/* Until something changes: v2 tells, v1 has to be asked. */
-static void wait_change(int events_fd, uint64_t left_ms, unsigned *pause_ms)
+void cg_wait_change(int events_fd, uint64_t left_ms, unsigned *pause_ms)
 {
 	struct pollfd p = { .fd = events_fd, .events = POLLPRI };
 
@@ -286,7 +290,7 @@ int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e)
 		uint64_t now = cg_now_ms();
 		if (now >= deadline)
 			break;
-		wait_change(events_fd, deadline - now, &pause_ms);
+		cg_wait_change(events_fd, deadline - now, &pause_ms);
 	}
 	return err_sys(e, -ETIMEDOUT, "wait until cgroup %s is empty: %s is still in it", cg->path,
 		       pid ? cg_describe_pid(pid, who, sizeof(who)) : "a process");

@@ -141,6 +141,16 @@ int cg_pids(const struct cgroup *cg, struct oci_arena *a, pid_t **ret, size_t *r
 int cg_kill(const struct cgroup *cg, const char *token, int sig, struct err *e);
 /* Is any hierarchy's cgroup frozen by the freezer? 1, 0 or -errno. */
 int cg_frozen(const struct cgroup *cg);
+/* The same of the cgroup at `path`, looking at nothing but the freezers: part of every question for a status. */
+int cg_path_frozen(const char *path);
+/* Freeze every process in the cgroup and below, by the v1 freezer where one is mounted, else by cgroup.freeze, and wait
+ * until all are. After `timeout_ms`, and after any other failure, it is thawed again: -ETIMEDOUT with *e naming a
+ * process that didn't freeze. -EPERM where the directory doesn't carry `token`, -ENOENT where there is none.
+ * (freezer-subsystem.rst; cgroup-v2.rst, cgroup.freeze) */
+int cg_freeze(const struct cgroup *cg, const char *token, int timeout_ms, struct err *e);
+/* Thaw what is frozen in the cgroup itself, by either freezer. Sub-cgroups frozen on their own stay so. -EBUSY when a
+ * cgroup above it keeps it frozen, -EPERM and -ENOENT as above. */
+int cg_thaw(const struct cgroup *cg, const char *token, struct err *e);
 /* Wait until no process is left in it and below, at most `timeout_ms`. 0, or -ETIMEDOUT with *e naming the first pid
  * left and its wait channel. */
 int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e);

@@ -113,6 +113,8 @@ enum cg_owner { CG_OWNER_NONE,
 bool cg_has_birth_mark(int fd);
 /* `fd` isn't O_PATH. `token` NULL: CG_OWNER_OTHER for any mark. */
 enum cg_owner cg_token_owner(int fd, const char *token);
+/* Whose is the container's directory in hierarchy `i`, which must be open? (Security rule R17) */
+enum cg_owner cg_owner_of(const struct cgroup *cg, int i, const char *token);
 /* Mark the directory. 0, or -errno (-EOPNOTSUPP, -EPERM where no mark can be kept). `fd` isn't O_PATH. */
 int cg_token_set(int fd, const char *token);
 /* What intermediate directories carry instead of a token. */
@@ -140,8 +142,13 @@ int cg_is_empty(int dfd);
 int cg_walk(int dfd, int (*f)(int dfd, void *arg), void *arg);
 /* The hierarchy whose list of processes counts: v2, else the v1 freezer, else the first that is there; -1 for none. */
 int cg_main_hier(const struct cgroup *cg);
+/* cg_pids in hierarchy `i` (-1: nobody). 0 or -errno. */
+int cg_pids_in(const struct cgroup *cg, int i, struct oci_arena *a, pid_t **ret, size_t *ret_n);
 /* For cg_walk: thaw one directory of the v1 freezer. */
 int cg_v1_thaw(int dfd, void *arg);
+/* Wait until something changes in a cgroup, at most `left_ms`: v2 tells by `events_fd` (cgroup.events, read before), v1
+ * (-1) has to be asked again, a little later each time: *pause_ms begins with 1. */
+void cg_wait_change(int events_fd, uint64_t left_ms, unsigned *pause_ms);
 /* Wait in the kernel for at most `ms`. */
 void cg_sleep_ms(unsigned ms);
 uint64_t cg_now_ms(void);

@@ -38,8 +38,8 @@ struct cmd {
 	int (*run)(struct cli *c, struct err *e);
 };
 
-extern const struct cmd cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_explain, cmd_features, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
-	cmd_start, cmd_state;
+extern const struct cmd cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_explain, cmd_features, cmd_kill,
+	cmd_list, cmd_pause, cmd_ps, cmd_resume, cmd_run, cmd_spec, cmd_start, cmd_state;
 
 /* All commands, sorted; *ret_n of them. */
 const struct cmd *const *cli_commands(size_t *ret_n);

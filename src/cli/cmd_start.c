@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* start and state: an id, no options. */
+/* start, pause, resume and state: an id, no options. */
 #include "cli/cli.h"
 #include "cli/out.h"
 #include "ocispec/ocispec.h"
@@ -7,6 +7,16 @@
 static int run_start(struct cli *c, struct err *e)
 {
 	return hull_start(&c->hull, c->args[0], e);
+}
+
+static int run_pause(struct cli *c, struct err *e)
+{
+	return hull_pause(&c->hull, c->args[0], e);
+}
+
+static int run_resume(struct cli *c, struct err *e)
+{
+	return hull_resume(&c->hull, c->args[0], e);
 }
 
 static int run_state(struct cli *c, struct err *e)
@@ -33,4 +43,6 @@ static int run_state(struct cli *c, struct err *e)
 	}
 
 ID_CMD(cmd_start, "start", "let the program of a created container run", run_start);
+ID_CMD(cmd_pause, "pause", "stop all processes of a container for a while", run_pause);
+ID_CMD(cmd_resume, "resume", "let the processes of a paused container run on", run_resume);
 ID_CMD(cmd_state, "state", "print a container's state as JSON", run_state);

@@ -63,6 +63,19 @@ void container_close(struct container *c)
 	state_close(&c->dir);
 }
 
+int container_cgroup(const struct container *c, struct cg_layout *lay, struct cgroup *cg, struct err *e)
+{
+	const char *path = state_rec_cgroup(&c->rec);
+	char boot[64];
+
+	if (!path || state_boot_id(boot, sizeof(boot)) < 0 || !streq(boot, c->rec.boot_id))
+		return 0;
+	int r = cg_layout_detect(lay, e);
+	if (r >= 0)
+		r = cg_open(lay, path, cg, e);
+	return r < 0 ? r : 1;
+}
+
 struct oci_state *container_state(const struct container *c, struct oci_arena *a)
 {
 	const struct state_rec *rec = &c->rec;

@@ -3,6 +3,7 @@
 #ifndef HULL_LIB_CONTAINER_H
 #define HULL_LIB_CONTAINER_H
 
+#include "cgroup/cgroup.h"
 #include "lib/hull.h"
 #include "state/state.h"
 
@@ -24,6 +25,13 @@ int container_open(const struct hull *h, const char *id, int lock_ms, struct oci
 int container_open_at(int root_dfd, const char *id, int lock_ms, struct oci_arena *a, struct container *ret,
 		      struct err *e);
 void container_close(struct container *c);
+
+/* How long the verbs that change a container (start, pause, resume, update) wait for its lock. */
+#define CONTAINER_LOCK_MS 10000
+
+/* Open the container's cgroup as the record has it; `lay` must live as long as `cg`. Returns 1, or 0 when it has none or
+ * the record is of another boot, after which somebody else may have one by that name: `cg` is then not to be closed. */
+int container_cgroup(const struct container *c, struct cg_layout *lay, struct cgroup *cg, struct err *e);
 
 /* The state document (runtime.md, State): pid 0 when stopped, as engines know it. NULL when memory ran out. */
 struct oci_state *container_state(const struct container *c, struct oci_arena *a);

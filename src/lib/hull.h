@@ -64,6 +64,9 @@ int hull_list(const struct hull *h, struct oci_arena *a, struct hull_list *ret, 
 int hull_kill(const struct hull *h, const char *id, int sig, bool all, struct err *e);
 /* Without `force`: only a stopped container (one that is being killed is waited for, up to a second). With it: unknown id is success. */
 int hull_delete(const struct hull *h, const char *id, bool force, struct err *e);
+/* Stop every process of a created or running container until it is resumed; when one can't be stopped in time, none is. */
+int hull_pause(const struct hull *h, const char *id, struct err *e);
+int hull_resume(const struct hull *h, const char *id, struct err *e);
 int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
 /* The features document (features.md) as JSON text in the arena; `about` are its annotations. No side effect, no privilege needed. */
 int hull_features(const struct oci_map *about, struct oci_arena *a, const char **ret_text, struct err *e);

@@ -8,7 +8,6 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "cgroup/cgroup.h"
 
 static int not_running(const char *id, struct err *e)
 {
@@ -26,16 +25,14 @@ static int kill_init(const struct container *c, int sig, struct err *e)
 	return r < 0 ? err_sys(e, r, "signal process %d of container \"%s\"", c->rec.init.pid, c->dir.id) : 0;
 }
 
-static int kill_cgroup(const struct container *c, const char *path, int sig, struct err *e)
+/* Whatever is in its cgroup. Nothing there is success, as it is for runc and crun. */
+static int kill_cgroup(const struct container *c, int sig, struct err *e)
 {
 	struct cg_layout lay;
 	struct cgroup cg;
 
-	int r = cg_layout_detect(&lay, e);
-	if (r < 0)
-		return r;
-	r = cg_open(&lay, path, &cg, e);
-	if (r < 0)
+	int r = container_cgroup(c, &lay, &cg, e);
+	if (r <= 0)
 		return r;
 	r = cg_kill(&cg, c->rec.token, sig, e);
 	cg_close(&cg);
@@ -52,24 +49,12 @@ static bool takes_all(const struct container *c, int sig, bool all)
 	return c->status == OCI_STATUS_PAUSED || !proc_is_ns_init(c->rec.init.pid);
 }
 
-/* Whatever is left in the cgroup of a container whose init is gone. Nothing left is success, as it is for
- * runc and crun. */
-static int kill_rest(const struct container *c, int sig, struct err *e)
-{
-	const char *path = state_rec_cgroup(&c->rec);
-	char boot[64];
-
-	if (!path || state_boot_id(boot, sizeof(boot)) < 0 || !streq(boot, c->rec.boot_id))
-		return 0;
-	return kill_cgroup(c, path, sig, e);
-}
-
 static int signal_container(const struct container *c, int sig, bool all, struct err *e)
 {
 	const char *path = state_rec_cgroup(&c->rec);
 
 	if (c->status == OCI_STATUS_STOPPED && all)
-		return kill_rest(c, sig, e);
+		return kill_cgroup(c, sig, e);
 	if (c->status == OCI_STATUS_STOPPED || c->status == OCI_STATUS_CREATING)
 		return not_running(c->dir.id, e);
 	if (!takes_all(c, sig, all))
@@ -77,7 +62,7 @@ static int signal_container(const struct container *c, int sig, bool all, struct
 	if (!path && all)
 		return err_set(e, ERR_STATE, 0, "container \"%s\" has no cgroup: its other processes are not known",
 			       c->dir.id);
-	int r = path ? kill_cgroup(c, path, sig, e) : -EPERM;
+	int r = path ? kill_cgroup(c, sig, e) : -EPERM;
 	if (r != -EPERM || all)
 		return r;
 	/* Without a cgroup, or in one that was there before the container and so carries no token. */

@@ -10,6 +10,7 @@ lib_sources = \
 	src/lib/hull.h \
 	src/lib/kill.c \
 	src/lib/list.c \
+	src/lib/pause.c \
 	src/lib/ps.c \
 	src/lib/run.c \
 	src/lib/spec.c \

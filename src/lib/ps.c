@@ -5,8 +5,6 @@
 
 #include <errno.h>
 
-#include "cgroup/cgroup.h"
-
 /* A container without a cgroup: all that is known of it is its init. */
 static int init_alone(const struct container *c, struct oci_arena *a, pid_t **ret, size_t *ret_n)
 {
@@ -18,42 +16,28 @@ static int init_alone(const struct container *c, struct oci_arena *a, pid_t **re
 	return 0;
 }
 
-static int from_cgroup(const char *path, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e)
-{
-	struct cg_layout lay;
-	struct cgroup cg;
-
-	int r = cg_layout_detect(&lay, e);
-	if (r < 0)
-		return r;
-	r = cg_open(&lay, path, &cg, e);
-	if (r < 0)
-		return r;
-	r = cg_pids(&cg, a, ret, ret_n, e);
-	cg_close(&cg);
-	return r < 0 ? r : 0;
-}
-
 int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e)
 {
-	char boot[64];
 	struct container c;
+	struct cg_layout lay;
+	struct cgroup cg;
 
 	*ret = NULL;
 	*ret_n = 0;
 	int r = container_open(h, id, -1, a, &c, e);
 	if (r < 0)
 		return r;
-	const char *path = state_rec_cgroup(&c.rec);
-	/* After a boot somebody else may have a cgroup by that name. */
-	bool this_boot = state_boot_id(boot, sizeof(boot)) == 0 && streq(boot, c.rec.boot_id);
-	if (!path) {
+	if (!state_rec_cgroup(&c.rec)) {
 		r = init_alone(&c, a, ret, ret_n);
 		if (r < 0)
 			err_sys(e, r, "list processes of container \"%s\"", id);
-	} else if (this_boot) {
-		r = from_cgroup(path, a, ret, ret_n, e);
+	} else {
+		r = container_cgroup(&c, &lay, &cg, e);
+		if (r > 0) {
+			r = cg_pids(&cg, a, ret, ret_n, e);
+			cg_close(&cg);
+		}
 	}
 	container_close(&c);
-	return r;
+	return r < 0 ? r : 0;
 }

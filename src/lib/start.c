@@ -6,7 +6,6 @@
 #include "lib/container.h"
 #include "lib/create.h"
 
-#define LOCK_MS 10000
 #define STOP_MS 5000
 
 static int check_created(const struct container *c, struct err *e)
@@ -16,8 +15,10 @@ static int check_created(const struct container *c, struct err *e)
 
 	if (s == OCI_STATUS_CREATED)
 		return 0;
-	if (s == OCI_STATUS_RUNNING || s == OCI_STATUS_PAUSED)
+	if (s == OCI_STATUS_RUNNING)
 		return err_set(e, ERR_STATE, 0, "cannot start an already running container: \"%s\" is %s", rec->id, oci_status_word(s));
+	if (s == OCI_STATUS_PAUSED)
+		return err_set(e, ERR_STATE, 0, "cannot start a paused container: \"%s\"", rec->id);
 	if (s == OCI_STATUS_STOPPED)
 		return err_set(e, ERR_STATE, 0, "cannot start a container that has stopped: \"%s\"", rec->id);
 	return err_set(e, ERR_STATE, 0, "cannot start container \"%s\": it is %s", rec->id, oci_status_word(s));
@@ -73,7 +74,7 @@ int hull_start(const struct hull *h, const char *id, struct err *e)
 	struct oci_arena arena = { 0 };
 	struct oci_config *cfg;
 	struct container c;
-	int r = container_open(h, id, LOCK_MS, &arena, &c, e);
+	int r = container_open(h, id, CONTAINER_LOCK_MS, &arena, &c, e);
 
 	if (r >= 0) {
 		r = check_created(&c, e);

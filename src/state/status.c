@@ -31,15 +31,8 @@ static bool waits_for_start(const struct state_dir *d)
 static bool is_frozen(const struct state_rec *rec)
 {
 	const char *path = state_rec_cgroup(rec);
-	struct cg_layout lay;
-	struct cgroup cg;
-	struct err ignored;
 
-	if (!path || cg_layout_detect(&lay, &ignored) < 0 || cg_open(&lay, path, &cg, &ignored) < 0)
-		return false;
-	int r = cg_frozen(&cg);
-	cg_close(&cg);
-	return r == 1;
+	return path && cg_path_frozen(path) == 1;
 }
 
 static bool is_this_boot(const struct state_rec *rec)
@@ -55,9 +48,10 @@ static enum oci_status created_status(const struct state_dir *d, const struct st
 
 	if (pidfd < 0 || proc_exited(pidfd, 0) != 0)
 		return OCI_STATUS_STOPPED;
-	if (waits_for_start(d))
-		return OCI_STATUS_CREATED;
-	return is_frozen(rec) ? OCI_STATUS_PAUSED : OCI_STATUS_RUNNING;
+	/* First: a frozen init still seems to listen. */
+	if (is_frozen(rec))
+		return OCI_STATUS_PAUSED;
+	return waits_for_start(d) ? OCI_STATUS_CREATED : OCI_STATUS_RUNNING;
 }
 
 /* Nobody holds the lock: the creator has finished since the record was read, or it is dead. */

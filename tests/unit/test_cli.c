@@ -327,8 +327,7 @@ END_TEST
 
 START_TEST(later_commands_are_refused)
 {
-	static const char *const later[] = { "check", "checkpoint", "mounts", "pause",
-					     "restore", "resume", "stats",
+	static const char *const later[] = { "check", "checkpoint", "mounts", "restore", "stats",
 					     "update", "wait" };
 	char line[128], error[128];
 
