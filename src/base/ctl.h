@@ -14,6 +14,8 @@ enum ctl_type {
 	CTL_ERROR,        /* init → host: body = struct err; init is gone or about to be */
 	CTL_PLACED,       /* host → S: you have been moved into your cgroup */
 	CTL_BORN,         /* S → host: arg = pid of I in S's own pid namespace, fd = its pidfd */
+	CTL_NET_PLEASE,   /* init → host: fd = netlink socket of the container's network namespace: move the devices there */
+	CTL_NET_DONE,     /* host → init */
 	CTL_HOOKS_PLEASE, /* init → host: the tree is assembled, run prestart and createRuntime hooks */
 	CTL_HOOKS_DONE,   /* host → init */
 	CTL_CONSOLE,      /* init → host: fd = pty master */

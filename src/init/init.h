@@ -80,6 +80,7 @@ int step_join(struct init *in, const struct step *s);
 int step_join_init(struct init *in, const struct step *s);
 int step_unshare(struct init *in, const struct step *s);
 int step_source(struct init *in, const struct step *s);
+int step_netlink(struct init *in, const struct step *s);
 int step_hostname(struct init *in, const struct step *s);
 int step_domainname(struct init *in, const struct step *s);
 int step_lo_up(struct init *in, const struct step *s);

@@ -38,6 +38,7 @@ DESCRIBE(tell_join) { snprintf(buf, size, "join the %s namespace %s", ns_name(s-
 DESCRIBE(tell_join_init) { snprintf(buf, size, "join the container's namespaces"); (void)in; (void)s; }
 DESCRIBE(tell_unshare) { snprintf(buf, size, "make a %s namespace", ns_name(s->u.unshare.ns)); (void)in; }
 DESCRIBE(tell_source) { snprintf(buf, size, "open mount source %s", STR(s->u.source.path)); }
+DESCRIBE(tell_netlink) { snprintf(buf, size, "receive network devices"); (void)in; (void)s; }
 DESCRIBE(tell_hostname) { snprintf(buf, size, "set the host name \"%s\"", STR(s->u.write.value)); }
 DESCRIBE(tell_domainname) { snprintf(buf, size, "set the domain name \"%s\"", STR(s->u.write.value)); }
 DESCRIBE(tell_lo_up) { snprintf(buf, size, "bring up the interface lo"); (void)in; (void)s; }
@@ -62,6 +63,7 @@ static const struct {
 	[STEP_JOIN_INIT] = { step_join_init, tell_join_init },
 	[STEP_UNSHARE] = { step_unshare, tell_unshare },
 	[STEP_SOURCE] = { step_source, tell_source },
+	[STEP_NETLINK] = { step_netlink, tell_netlink },
 	[STEP_HOSTNAME] = { step_hostname, tell_hostname },
 	[STEP_DOMAINNAME] = { step_domainname, tell_domainname },
 	[STEP_LO_UP] = { step_lo_up, tell_lo_up },

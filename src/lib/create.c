@@ -178,6 +178,7 @@ void creation_abandon(struct creation *c)
 	struct err e;
 	int r;
 
+	netdev_undo(&c->netdevs);
 	if (c->spawned)
 		spawn_end(&c->child, true);
 	c->spawned = false;
@@ -200,7 +201,8 @@ void creation_abandon(struct creation *c)
 int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e)
 {
 	struct oci_arena arena = { 0 };
-	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE };
+	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
+			      .netdevs = NETDEVS_NONE };
 	int r = facts_detect(&c.facts, e);
 
 	if (r == 0)
@@ -226,7 +228,8 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 int hull_explain(const struct hull *h, const char *id, const struct hull_create_opts *o, bool json, const char *facts_file, struct oci_arena *a,
 		 const char **ret_text, struct err *e)
 {
-	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE };
+	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
+			      .netdevs = NETDEVS_NONE };
 	char text[4096];
 	int r = 0;
 

@@ -53,7 +53,8 @@ static int run_planned(struct creation *c, const struct hull_create_opts *o, int
 int hull_run(const struct hull *h, const char *id, const struct hull_create_opts *o, int *ret_status, struct err *e)
 {
 	struct oci_arena arena = { 0 };
-	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE };
+	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
+			      .netdevs = NETDEVS_NONE };
 	int r = facts_detect(&c.facts, e);
 
 	*ret_status = 0;

@@ -30,7 +30,7 @@ enum phase {
 	PH_SPAWN,  /* host: clone3 */
 	PH_ENTER,  /* v1 tasks, joined namespaces, unshare */
 	PH_SOURCE, /* bind sources become detached clones, before the mount namespace changes */
-	PH_IDENT,  /* hostname, domainname, lo, sysctl */
+	PH_IDENT,  /* network devices (host), hostname, domainname, lo, sysctl */
 	PH_MOUNT,  /* rootfs attached, mounts in the configuration's order, /dev */
 	PH_HOOKS,  /* prestart, createRuntime (host), createContainer */
 	PH_PIVOT,
@@ -52,6 +52,8 @@ enum step_op {
 	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec); with `out` >= 0 its root at the host path goes there first */
 	STEP_UNSHARE,
 	STEP_SOURCE,       /* host path → detached clone in slot `out` */
+	STEP_NETLINK,      /* hand the host a netlink socket of the network namespace, and wait while it moves devices there */
+	STEP_NETDEV,       /* host: a device `name` becomes `value` there */
 	STEP_HOSTNAME,
 	STEP_DOMAINNAME,
 	STEP_LO_UP,

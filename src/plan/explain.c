@@ -180,9 +180,17 @@ static void say_ident(const struct plan *p, struct buf *b, const struct step *s)
 		buf_printf(b, "%s%s%s", names[s->op], s->u.write.value.off ? " " : "", str(p, s->u.write.value));
 }
 
+static void say_net(const struct plan *p, struct buf *b, const struct step *s)
+{
+	if (s->op == STEP_NETDEV)
+		buf_printf(b, "move network device %s to the container as %s, with its addresses, up", str(p, s->u.write.name), str(p, s->u.write.value));
+	else
+		buf_add(b, "open the network namespace to the host");
+}
+
 static const struct { void (*say)(const struct plan *p, struct buf *b, const struct step *s); } steps[STEP_OP_MAX] = {
 	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
-	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_SOURCE] = { say_source }, [STEP_HOSTNAME] = { say_ident },
+	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
 	[STEP_DOMAINNAME] = { say_ident }, [STEP_LO_UP] = { say_ident }, [STEP_SYSCTL] = { say_ident }, [STEP_MOUNT] = { say_mount }, [STEP_BIND] = { say_bind },
 	[STEP_REMOUNT] = { say_bind }, [STEP_DIR] = { say_dir }, [STEP_NODE] = { say_node }, [STEP_LINK] = { say_link }, [STEP_MASK] = { say_path },
 	[STEP_RDONLY] = { say_path }, [STEP_ATTR] = { say_late_attr }, [STEP_PROPAGATION] = { say_late_attr },

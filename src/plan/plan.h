@@ -69,6 +69,7 @@ struct plan {
 	uint32_t joined;           /* CLONE_NEW… joined by path */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
+	bool net_devices;          /* the host moves network devices: steps STEP_NETDEV */
 	bool sealed;
 };
 
@@ -104,6 +105,8 @@ const char *plan_clean_path(struct plan *p, const char *s);
 
 void plan_add_namespaces(struct plan *p);
 int plan_add_ident(struct plan *p, struct err *e);
+/* linux.netDevices: before the sysctls, which may name them. */
+int plan_add_net_devices(struct plan *p, struct err *e);
 int plan_add_sysctls(struct plan *p, struct err *e);
 int plan_add_mounts(struct plan *p, struct err *e);
 /* A mount of type cgroup (v2_only: cgroup2) at `at`: what the container may see of the hierarchies. */

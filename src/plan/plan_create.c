@@ -120,7 +120,9 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 	if (r < 0)
 		return r;
 	plan_add_namespaces(p);
-	r = plan_add_ident(p, e);
+	r = plan_add_net_devices(p, e);
+	if (r == 0)
+		r = plan_add_ident(p, e);
 	if (r == 0)
 		r = plan_add_sysctls(p, e);
 	if (r == 0)

@@ -12,6 +12,8 @@ static bool is_written(const struct plan *p, enum oci_namespace_type type)
 
 	if (type == OCI_NS_UTS && (c->hostname || c->domainname))
 		return true;
+	if (type == OCI_NS_NETWORK && c->linux_->n_net_devices)
+		return true;
 	for (size_t i = 0; i < sysctl->n; i++) {
 		const char *k = sysctl->v[i].key;
 		bool net = str_starts(k, "net.") || str_starts(k, "net/");

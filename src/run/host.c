@@ -89,9 +89,26 @@ static int setup_timeout(const struct creation *c)
 
 static int expect(struct creation *c, unsigned type, struct ctl_msg *m, int *fd, struct err *e)
 {
-	int timeout = type == CTL_HOOKS_PLEASE ? c->timeout_ms : setup_timeout(c);
+	int timeout = type == CTL_HOOKS_PLEASE || type == CTL_NET_PLEASE ? c->timeout_ms : setup_timeout(c);
 
 	return spawn_expect(&c->child, type, timeout, m, fd, &c->cg, e);
+}
+
+/* Before the sysctls, the mounts and the hooks: they find the devices there. */
+static int move_net_devices(struct creation *c, struct err *e)
+{
+	struct ctl_msg m;
+	int fd = -1, r;
+
+	if (!c->plan.net_devices)
+		return 0;
+	r = expect(c, CTL_NET_PLEASE, &m, &fd, e);
+	if (r == 0)
+		r = netdev_move(&c->plan, fd, &c->netdevs, e);
+	if (r < 0)
+		return r;
+	r = ctl_send(&c->child.ctl, CTL_NET_DONE, 0, NULL, 0, -1);
+	return r < 0 ? err_sys(e, r, "tell init that the network devices are there") : 0;
 }
 
 static int run_host_hooks(struct creation *c, struct err *e)
@@ -178,8 +195,10 @@ static int release(struct creation *c, struct err *e)
 static int follow(struct creation *c, struct err *e)
 {
 	struct ctl_msg m;
-	int r = run_host_hooks(c, e);
+	int r = move_net_devices(c, e);
 
+	if (r == 0)
+		r = run_host_hooks(c, e);
 	if (r == 0)
 		r = take_console(c, e);
 	if (r == 0 && (c->plan.hdr.fin.flags & FIN_JOIN_PID)) {
@@ -226,6 +245,8 @@ int host_leave_at_gate(struct creation *c, struct err *e)
 
 	if (r == 0)
 		r = spawn_wait_gate(&c->child, c->timeout_ms, &c->cg, e);
+	if (r == 0)
+		netdev_close(&c->netdevs);
 	return r;
 }
 
@@ -241,11 +262,14 @@ int host_execute(struct creation *c, struct err *e)
 		c->hooks_ran = true;
 		r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(&c->rec, OCI_STATUS_RUNNING, c->arena), c->rec.bundle, e);
 	}
+	if (r == 0)
+		netdev_close(&c->netdevs);
 	return r;
 }
 
 void host_close(struct creation *c)
 {
+	netdev_close(&c->netdevs);
 	if (c->spawned)
 		spawn_end(&c->child, false);
 	if (c->cgroup_open)

@@ -4,6 +4,7 @@
 #define HULL_RUN_HOST_H
 
 #include "plan/plan.h"
+#include "run/netdev.h"
 #include "run/run.h"
 #include "run/spawn.h"
 #include "state/state.h"
@@ -20,6 +21,7 @@ struct creation {
 	struct state_dir dir;
 	struct cgroup cg;
 	struct child child;
+	struct netdevs netdevs;
 	const char *pid_file;
 	int console_sock;  /* -1: the foreground keeps the master */
 	int pidfd_sock;    /* -1 none */

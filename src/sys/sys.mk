@@ -1,5 +1,6 @@
 sys_sources = \
 	src/sys/mnt.c src/sys/mnt.h \
+	src/sys/net.c src/sys/net.h \
 	src/sys/procfs.c src/sys/procfs.h \
 	src/sys/rootfs.c src/sys/rootfs.h \
 	src/sys/sys.c src/sys/sys.h
