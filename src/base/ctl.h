@@ -22,7 +22,8 @@ enum ctl_type {
 	CTL_READY,        /* init → host: dropped, read back, at the gate */
 	CTL_RELEASE,      /* host → init: recorded; clear the parent-death signal and go to the gate (run and exec: start) */
 	CTL_START,        /* start → init, over start.sock: body = token */
-	CTL_EXECING,      /* init → host/start: the next calls are seccomp and execve */
+	CTL_EXECING,      /* init → host/start: the next calls are seccomp and execve; arg 1: a listener comes along */
+	CTL_LISTENER,     /* init → host/start: fd = listener of the filter that has just been loaded */
 	CTL_TYPE_MAX
 };
 

@@ -12,7 +12,12 @@ int exec_load_filter(struct init *in)
 {
 	struct sock_fprog prog = { .len = (unsigned short)in->fin->filter.n,
 				   .filter = (struct sock_filter *)(uintptr_t)blob_list(in->b, in->fin->filter) };
-	int r = in->fin->filter.n ? sys_seccomp(SECCOMP_SET_MODE_FILTER, in->fin->filter_flags, &prog) : 0;
+	int r = 0;
+
+	if (in->fin->flags & FIN_LISTENER)
+		return listener_load(in, &prog);
+	if (in->fin->filter.n)
+		r = sys_seccomp(SECCOMP_SET_MODE_FILTER, in->fin->filter_flags, &prog);
 
 	return r < 0 ? err_at(&in->err, err_sys(&in->err, r, "load the seccomp filter"), "linux.seccomp") : 0;
 }
@@ -112,7 +117,7 @@ void exec_program(struct init *in)
 	char **argv = init_vector(in, in->fin->args, NULL), **envp = init_vector(in, in->fin->env, in->home[0] ? in->home : NULL);
 	r = argv && envp ? prepare(in, &document) : err_sys(&in->err, -ENOMEM, "prepare exec");
 	if (r == 0)
-		r = ctl_send(&in->ctl, CTL_EXECING, 0, NULL, 0, -1);
+		r = ctl_send(&in->ctl, CTL_EXECING, listener_follows(in), NULL, 0, -1);
 	/* Whoever started us may be gone: the container runs all the same. */
 	if (r == -EPIPE || r == -ECONNRESET)
 		r = 0;

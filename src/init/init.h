@@ -156,6 +156,13 @@ int gate_wait(struct init *in);
 /* S's last act: I is born in the joined pid namespace. Returns in I only. */
 int exec_birth(struct init *in);
 int exec_load_filter(struct init *in);
+
+/* ---- listener.c ---- */
+
+/* Load the filter and hand its listener to the host. */
+int listener_load(struct init *in, const struct sock_fprog *prog);
+/* Does it go to the host after EXECING? 1 or 0. */
+uint32_t listener_follows(const struct init *in);
 NORETURN void exec_program(struct init *in);
 
 /* ---- main.c ---- */

@@ -7,6 +7,7 @@ init_sources = \
 	src/init/gate.c \
 	src/init/hook.c \
 	src/init/init.h \
+	src/init/listener.c \
 	src/init/main.c \
 	src/init/mask.c \
 	src/init/passwd.c \

@@ -149,6 +149,8 @@ int creation_open(struct creation *c, const struct hull *h, const struct hull_cr
 		c->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e);
 	if (o->pidfd_socket && c->pidfd_sock < 0)
 		return c->pidfd_sock;
+	if (c->immediate && (r = agent_connect(c->cfg, &c->rec, OCI_STATUS_CREATED, c->arena, &c->agent, e)) < 0)
+		return r;
 	c->root_dfd = state_root_open(h->root, true, e);
 	return c->root_dfd < 0 ? c->root_dfd : 0;
 }
@@ -202,7 +204,7 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE };
 	int r = facts_detect(&c.facts, e);
 
 	if (r == 0)
@@ -229,7 +231,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 		 const char **ret_text, struct err *e)
 {
 	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE };
 	char text[4096];
 	int r = 0;
 

@@ -25,6 +25,7 @@ struct execution {
 	struct child child;
 	int init_pidfd, console_sock, pidfd_sock, master;
 	uint32_t namespaces;
+	struct agent agent;
 };
 
 /* init may have moved into namespaces of its own making since: those are never joined (attacks-tried H12). */
@@ -154,7 +155,7 @@ static int prepare(struct execution *x, const struct hull *h, const struct hull_
 		r = x->console_sock;
 	if (r == 0 && o->pidfd_socket && (x->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e)) < 0)
 		r = x->pidfd_sock;
-	return r;
+	return r < 0 ? r : agent_connect(x->cfg, &x->c.rec, x->c.status, x->arena, &x->agent, e);
 }
 
 /* A v2 cgroup whose controllers are given to its children takes no process itself (cgroups(7), "no internal
@@ -223,19 +224,24 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 
 	if (x->plan.hdr.fin.flags & FIN_TERMINAL)
 		r = spawn_take_console(&x->child, SETUP_TIMEOUT_MS, &x->cg, x->console_sock, &x->master, e);
+	bool early = (x->plan.hdr.fin.flags & FIN_FILTER_IN_S) && (x->plan.hdr.fin.flags & FIN_LISTENER);
+	if (r == 0 && early)
+		r = spawn_take_listener(&x->child, SETUP_TIMEOUT_MS, &x->cg, e);
 	if (r == 0 && (x->plan.hdr.fin.flags & FIN_JOIN_PID))
 		r = spawn_adopt(&x->child, SETUP_TIMEOUT_MS, e);
+	if (r == 0 && early)
+		r = spawn_introduce(&x->child, &x->agent, e);
 	if (r == 0)
 		r = spawn_expect(&x->child, CTL_READY, SETUP_TIMEOUT_MS, &m, NULL, &x->cg, e);
 	if (r == 0 && x->pidfd_sock >= 0)
-		r = console_send(x->pidfd_sock, x->child.pidfd, x->c.rec.id, e);
+		r = console_send(x->pidfd_sock, x->child.pidfd, x->c.rec.id, "the pidfd", e);
 	if (r == 0 && o->pid_file) {
 		r = pidfile_write(o->pid_file, x->child.pid, e);
 		x->pid_file_written = r == 0;
 	}
 	if (r == 0 && (r = ctl_send(&x->child.ctl, CTL_RELEASE, 0, NULL, 0, -1)) < 0)
 		err_sys(e, r, "release the process");
-	return r < 0 ? r : spawn_wait_exec(&x->child, SETUP_TIMEOUT_MS, &x->cg, e);
+	return r < 0 ? r : spawn_wait_exec(&x->child, SETUP_TIMEOUT_MS, &x->cg, &x->agent, e);
 }
 
 static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret_status, struct err *e)
@@ -263,7 +269,7 @@ int hull_exec(const struct hull *h, const char *id, const struct hull_exec_opts 
 {
 	struct oci_arena arena = { 0 };
 	struct execution x = { .arena = &arena, .init_pidfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1,
-			       .child = { .pidfd = -1, .setup_pidfd = -1, .ctl = { .fd = -1 } } };
+			       .agent = AGENT_NONE, .child = { .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1 } } };
 	int r = container_open(h, id, -1, &arena, &x.c, e);
 
 	*ret_status = 0;
@@ -273,6 +279,7 @@ int hull_exec(const struct hull *h, const char *id, const struct hull_exec_opts 
 			r = execute(&x, o, ret_status, e);
 		container_close(&x.c);
 	}
+	agent_close(&x.agent);
 	spawn_end(&x.child, false);
 	if (x.cg_open)
 		cg_close(&x.cg);

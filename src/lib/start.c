@@ -56,16 +56,21 @@ static int start_open(const struct state_dir *d, const struct state_rec *rec, st
 {
 	struct cg_layout lay;
 	struct cgroup cg;
+	struct agent agent;
 	int r = cg_layout_detect(&lay, e), timeout = cfg->hooks && cfg->hooks->n_start_container ? -1 : SETUP_TIMEOUT_MS;
 
 	if (r == 0)
-		r = cg_open(&lay, state_rec_cgroup(rec) ? state_rec_cgroup(rec) : "/", &cg, e);
+		r = agent_connect(cfg, rec, OCI_STATUS_CREATED, a, &agent, e);
 	if (r < 0)
 		return r;
-	r = gate_start(d, rec, &cg, timeout, e);
-	if (r == 0)
-		r = run_poststart(cfg, rec, &cg, a, e);
-	cg_close(&cg);
+	r = cg_open(&lay, state_rec_cgroup(rec) ? state_rec_cgroup(rec) : "/", &cg, e);
+	if (r >= 0) {
+		r = gate_start(d, rec, &cg, timeout, &agent, e);
+		if (r == 0)
+			r = run_poststart(cfg, rec, &cg, a, e);
+		cg_close(&cg);
+	}
+	agent_close(&agent);
 	return r;
 }
 

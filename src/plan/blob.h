@@ -151,6 +151,7 @@ enum {
 	FIN_HOST_HOOKS = 1 << 10,    /* HOOKS_PLEASE / HOOKS_DONE */
 	FIN_CHROOT = 1 << 11,        /* no mount namespace of its own: the finished tree is taken out of the one it was built in, and entered by chroot */
 	FIN_NO_PROGRAM = 1 << 12,    /* create without `process`: the container waits at its gate, `start` refuses it */
+	FIN_LISTENER = 1 << 14,      /* the filter has a listener, which goes to the host */
 	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
 };
 

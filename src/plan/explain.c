@@ -297,6 +297,8 @@ static void say_gate(const struct plan *p, struct buf *b)
 static void say_filter(const struct plan *p, struct buf *b)
 {
 	buf_printf(b, "seccomp filter, %u instructions, flags 0x%x", p->hdr.fin.filter.n, p->hdr.fin.filter_flags);
+	if (p->hdr.fin.flags & FIN_LISTENER)
+		buf_printf(b, ", listener to %s", p->cfg->linux_->seccomp->listener_path);
 }
 
 static void say_start_hooks(const struct plan *p, struct buf *b)

@@ -134,7 +134,7 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 	if (r == 0)
 		r = plan_add_paths(p, e);
 	if (r == 0)
-		r = plan_add_filter(p, e);
+		r = plan_add_filter(p, false, e);
 	if (r == 0)
 		r = plan_add_hooks(p, o, e);
 	return r;
@@ -196,9 +196,7 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	}
 	r = plan_add_process(ret, proc, "process", e);
 	if (r == 0)
-		r = plan_add_filter(ret, e);
-	if (r == 0 && o->shares_ptrace && o->joins_pid && !(ret->hdr.fin.flags & FIN_NO_NEW_PRIVS) && ret->hdr.fin.filter.n)
-		ret->hdr.fin.flags |= FIN_FILTER_IN_S;
+		r = plan_add_filter(ret, o->shares_ptrace, e);
 	if (r < 0)
 		return r;
 	return plan_seal(ret, &size, e) ? 0 : -ENOMEM;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/capability.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "base/buf.h"
 #include "plan/plan.h"
@@ -234,7 +235,39 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 	return r;
 }
 
-int plan_add_filter(struct plan *p, struct err *e)
+/* Without SCMP_ACT_NOTIFY the path is ignored (config-linux.md, Seccomp). */
+static int check_listener(const struct oci_seccomp *s, struct err *e)
+{
+	if (!s->listener_path || !s->listener_path[0])
+		return err_config(e, "linux.seccomp.listenerPath", "is needed for SCMP_ACT_NOTIFY: without it nobody would answer");
+	if (s->listener_path[0] != '/')
+		return err_config(e, "linux.seccomp.listenerPath", "\"%s\" — must be an absolute path", s->listener_path);
+	return 0;
+}
+
+/* What S does between the load and the moment at which the agent has the listener. */
+static const struct { int nr; const char *name; } s_calls[] = {
+	{ SYS_sendmsg, "sendmsg" }, { SYS_close, "close" }, { SYS_clone, "clone" }, { SYS_capget, "capget" }, { SYS_capset, "capset" }, { SYS_prctl, "prctl" },
+	{ SYS_getresuid, "getresuid" }, { SYS_getresgid, "getresgid" }, { SYS_getgroups, "getgroups" },
+};
+
+/* Into a joined pid namespace whose members may ptrace, nothing is born that still holds CAP_SYS_ADMIN: the filter is loaded before the last clone
+ * (attacks-tried C1). That needs clone and what follows it to pass the filter. */
+static int load_in_s(struct plan *p, const struct seccomp_filter *filter, struct err *e)
+{
+	p->hdr.fin.flags |= FIN_FILTER_IN_S;
+	if (!filter->notify)
+		return 0;
+	if (!(p->hdr.fin.flags & FIN_EXEC))
+		return err_config(e, "linux.seccomp", "SCMP_ACT_NOTIFY in a joined pid namespace needs process.noNewPrivileges or a bounding set without CAP_SYS_PTRACE");
+	for (size_t i = 0; i < ARRAY_LEN(s_calls); i++)
+		if (!seccomp_allows(filter, s_calls[i].nr))
+			return err_config(e, "linux.seccomp", "SCMP_ACT_NOTIFY — this exec needs process.noNewPrivileges, or a profile that allows %s, because the container may ptrace",
+					  s_calls[i].name);
+	return 0;
+}
+
+int plan_add_filter(struct plan *p, bool traced, struct err *e)
 {
 	struct seccomp_filter filter;
 	int r;
@@ -244,14 +277,13 @@ int plan_add_filter(struct plan *p, struct err *e)
 	r = seccomp_compile(p->cfg->linux_->seccomp, p->arena, &filter, e);
 	if (r < 0)
 		return r;
+	if (filter.notify && (r = check_listener(p->cfg->linux_->seccomp, e)) < 0)
+		return r;
 	if (filter.notify)
-		return err_config(e, "linux.seccomp", "\"SCMP_ACT_NOTIFY\" — is not supported by this build");
+		p->hdr.fin.flags |= FIN_LISTENER;
 	p->hdr.fin.filter = plan_list(p, filter.insns, filter.n, sizeof(filter.insns[0]));
 	p->hdr.fin.filter_flags = filter.flags;
-	/* Into a joined pid namespace whose members may ptrace, nothing is born that still holds CAP_SYS_ADMIN: the filter is loaded before the
-	 * last clone (attacks-tried C1). That needs clone and what follows it to pass the filter. */
 	bool joins = p->hdr.fin.flags & FIN_JOIN_PID, nnp = p->hdr.fin.flags & FIN_NO_NEW_PRIVS;
-	if (joins && !nnp && (p->hdr.fin.caps[CAPSET_BOUNDING] & (1ull << CAP_SYS_PTRACE)))
-		p->hdr.fin.flags |= FIN_FILTER_IN_S;
-	return 0;
+	traced |= (p->hdr.fin.caps[CAPSET_BOUNDING] & (1ull << CAP_SYS_PTRACE)) != 0;
+	return joins && !nnp && traced ? load_in_s(p, &filter, e) : 0;
 }

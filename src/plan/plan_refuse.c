@@ -63,7 +63,6 @@ int plan_refuse(const struct facts *f, const struct oci_config *c, struct err *e
 		{ l->memory_policy, "linux.memoryPolicy", "a memory policy is" },
 		{ l->personality, "linux.personality", "a personality is" },
 		{ given(l->mount_label), "linux.mountLabel", f->selinux ? "a mount label is" : "SELinux is not active on this host, and labels are" },
-		{ l->seccomp && given(l->seccomp->listener_path), "linux.seccomp.listenerPath", "a seccomp listener is" },
 	};
 
 	if (f->euid != 0 || f->in_userns)

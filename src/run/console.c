@@ -95,20 +95,20 @@ int console_connect(const char *path, const char *option, struct err *e)
 	return take_fd(&sock);
 }
 
-int console_send(int sock, int fd, const char *name, struct err *e)
+int console_send(int sock, int fd, const char *text, const char *what, struct err *e)
 {
 	struct pollfd p = { .fd = sock, .events = POLLOUT };
 	int64_t deadline = now_ms() + SOCKET_DEADLINE_MS;
 	/* A message without a byte would be no message on a stream. */
-	size_t len = *name ? strlen(name) : 1;
+	size_t len = *text ? strlen(text) : 1;
 	int r;
 
-	while ((r = fd_send(sock, name, len, fd)) == -EAGAIN) {
+	while ((r = fd_send(sock, text, len, fd)) == -EAGAIN) {
 		int64_t left = deadline - now_ms();
 		if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR)) {
 			r = left <= 0 ? -ETIMEDOUT : -errno;
 			break;
 		}
 	}
-	return r < 0 ? err_sys(e, r, "send %s over its socket", *name ? name : "a descriptor") : 0;
+	return r < 0 ? err_sys(e, r, "send %s over its socket", what) : 0;
 }

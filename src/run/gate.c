@@ -33,9 +33,9 @@ static int decode_token(const char *hex, uint8_t *ret)
 	return 0;
 }
 
-int gate_start(const struct state_dir *d, const struct state_rec *rec, const struct cgroup *cg, int timeout_ms, struct err *e)
+int gate_start(const struct state_dir *d, const struct state_rec *rec, const struct cgroup *cg, int timeout_ms, struct agent *agent, struct err *e)
 {
-	struct child c = { .pidfd = -1, .setup_pidfd = -1, .ctl = { .fd = -1, .side = CTL_HOST } };
+	struct child c = { .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1, .side = CTL_HOST } };
 	uint8_t token[CTL_TOKEN_LEN];
 	int r;
 
@@ -50,7 +50,7 @@ int gate_start(const struct state_dir *d, const struct state_rec *rec, const str
 	if (r < 0)
 		r = err_sys(e, r, "send START to container \"%s\"", rec->id);
 	else
-		r = spawn_wait_exec(&c, timeout_ms, cg, e);
+		r = spawn_wait_exec(&c, timeout_ms, cg, agent, e);
 	spawn_end(&c, false);
 	return r;
 }

@@ -10,13 +10,19 @@
 
 #include "base/fd.h"
 
-const char *host_state_json(const struct state_rec *rec, enum oci_status status, struct oci_arena *a)
+struct oci_state host_state(const struct state_rec *rec, enum oci_status status)
 {
 	struct oci_state s = { .oci_version = OCI_VERSION_MAX, .id = rec->id, .status = status, .bundle = rec->bundle, .annotations = rec->annotations,
 			       .rootfs = rec->rootfs };
 
 	if (status != OCI_STATUS_STOPPED)
 		s.pid = (struct opt_i64){ true, rec->init.pid };
+	return s;
+}
+
+const char *host_state_json(const struct state_rec *rec, enum oci_status status, struct oci_arena *a)
+{
+	struct oci_state s = host_state(rec, status);
 	const char *text = oci_write(&oci_state_desc, &s, 0, a, NULL);
 	return text ? text : "{}";
 }
@@ -172,7 +178,7 @@ static int publish(struct creation *c, struct err *e)
 	int r = record(c, STAGE_CREATED, e);
 
 	if (r == 0 && c->pidfd_sock >= 0)
-		r = console_send(c->pidfd_sock, c->child.pidfd, c->id, e);
+		r = console_send(c->pidfd_sock, c->child.pidfd, c->id, "the pidfd", e);
 	if (r == 0 && c->pid_file) {
 		r = pidfile_write(c->pid_file, c->child.pid, e);
 		c->pid_file_written = r == 0;
@@ -257,7 +263,7 @@ int host_execute(struct creation *c, struct err *e)
 	int r = release(c, e);
 
 	if (r == 0)
-		r = spawn_wait_exec(&c->child, timeout, &c->cg, e);
+		r = spawn_wait_exec(&c->child, timeout, &c->cg, &c->agent, e);
 	if (r == 0 && h && h->n_poststart) {
 		c->hooks_ran = true;
 		r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(&c->rec, OCI_STATUS_RUNNING, c->arena), c->rec.bundle, e);
@@ -270,6 +276,7 @@ int host_execute(struct creation *c, struct err *e)
 void host_close(struct creation *c)
 {
 	netdev_close(&c->netdevs);
+	agent_close(&c->agent);
 	if (c->spawned)
 		spawn_end(&c->child, false);
 	if (c->cgroup_open)

@@ -4,6 +4,7 @@
 #define HULL_RUN_HOST_H
 
 #include "plan/plan.h"
+#include "run/agent.h"
 #include "run/netdev.h"
 #include "run/run.h"
 #include "run/spawn.h"
@@ -22,6 +23,7 @@ struct creation {
 	struct cgroup cg;
 	struct child child;
 	struct netdevs netdevs;
+	struct agent agent; /* run: gets the listener of the filter */
 	const char *pid_file;
 	int console_sock;  /* -1: the foreground keeps the master */
 	int pidfd_sock;    /* -1 none */
@@ -41,10 +43,12 @@ int host_execute(struct creation *c, struct err *e);
 /* Close what is open. */
 void host_close(struct creation *c);
 
-/* The state document of a container, for hooks: `status` as the specification wants it at that moment. */
+/* The state of a container, for hooks and agents: `status` as the specification wants it at that moment. */
+struct oci_state host_state(const struct state_rec *rec, enum oci_status status);
+/* The same as a document. */
 const char *host_state_json(const struct state_rec *rec, enum oci_status status, struct oci_arena *a);
 
 /* start, for a container that waits at its gate: connect, prove ourselves by the token, follow it to its execve. (gate.c) */
-int gate_start(const struct state_dir *d, const struct state_rec *rec, const struct cgroup *cg, int timeout_ms, struct err *e);
+int gate_start(const struct state_dir *d, const struct state_rec *rec, const struct cgroup *cg, int timeout_ms, struct agent *agent, struct err *e);
 
 #endif

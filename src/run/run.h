@@ -26,8 +26,8 @@ void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, co
 int console_check(int fd, struct err *e);
 /* Connect to the AF_UNIX stream socket at host path `path` (longer than 108 bytes works), non-blocking with a deadline. Returns the fd. Called before anything is made. */
 int console_connect(const char *path, const char *option, struct err *e);
-/* Hand `fd` (pty master, pidfd) over `sock` in one sendmsg with `name` as payload. */
-int console_send(int sock, int fd, const char *name, struct err *e);
+/* Hand `fd` (pty master, pidfd, seccomp listener) over `sock` in one sendmsg with `text` as payload; `what` is its name in an error. */
+int console_send(int sock, int fd, const char *text, const char *what, struct err *e);
 
 /* ---- wait.c: the foreground ---- */
 

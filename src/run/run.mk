@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 run_sources = \
+	src/run/agent.c src/run/agent.h \
 	src/run/console.c \
 	src/run/gate.c \
 	src/run/hooks.c \

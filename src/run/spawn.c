@@ -150,7 +150,7 @@ int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, s
 	char number[NUM_U64_MAX_CHARS];
 	char name[] = "hull-init";
 
-	*ret = (struct child){ .pidfd = -1, .setup_pidfd = -1, .ctl = { .fd = -1, .side = CTL_HOST } };
+	*ret = (struct child){ .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1, .side = CTL_HOST } };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, -errno, "socketpair");
 	ret->ctl.fd = pair[0];
@@ -221,7 +221,7 @@ int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg,
 	if (r == 0)
 		r = console_check(master, e);
 	if (r == 0 && sock >= 0)
-		r = console_send(sock, master, "/dev/ptmx", e);
+		r = console_send(sock, master, "/dev/ptmx", "the terminal", e);
 	else if (r == 0)
 		*ret_master = take_fd(&master);
 	return r;
@@ -258,12 +258,35 @@ static int expect_end(struct child *c, int timeout_ms, struct err *e)
 	return r == -EPIPE && e->kind == ERR_PEER ? 0 : r < 0 ? r : -EPROTO;
 }
 
-int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e)
+int spawn_take_listener(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e)
+{
+	struct ctl_msg m;
+	int r = spawn_expect(c, CTL_LISTENER, timeout_ms, &m, &c->listener, cg, e);
+
+	return r == 0 && c->listener < 0 ? err_set(e, ERR_PEER, EPROTO, "LISTENER without a listener") : r;
+}
+
+int spawn_introduce(struct child *c, struct agent *agent, struct err *e)
+{
+	int r = agent_send(agent, c->listener, c->pid, e);
+
+	if (r < 0 && c->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, c->pidfd, SIGKILL, NULL, 0);
+	fd_close(&c->listener);
+	return r;
+}
+
+int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct agent *agent, struct err *e)
 {
 	struct ctl_msg m;
 	int r = spawn_expect(c, CTL_EXECING, timeout_ms, &m, NULL, cg, e);
 
-	return r < 0 ? r : expect_end(c, timeout_ms, e);
+	if (r == 0 && m.arg)
+		r = spawn_take_listener(c, timeout_ms, cg, e);
+	if (r == 0 && m.arg)
+		r = spawn_introduce(c, agent, e);
+	/* The agent may have to answer for execve itself: how long that takes is its affair. */
+	return r < 0 ? r : expect_end(c, m.arg ? -1 : timeout_ms, e);
 }
 
 int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e)
@@ -287,6 +310,7 @@ void spawn_end(struct child *c, bool kill)
 		if (poll(&p, 1, 2000) > 0)
 			waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOHANG);
 	}
+	fd_close(&c->listener);
 	fd_close(&c->pidfd);
 	fd_close(&c->setup_pidfd);
 }

@@ -7,6 +7,7 @@
 
 #include "base/ctl.h"
 #include "plan/plan.h"
+#include "run/agent.h"
 
 /* The set-up process as the host sees it; in the rows of the table where S is not I, `pid` and `pidfd` become I's with BORN. */
 struct child {
@@ -14,6 +15,7 @@ struct child {
 	int pidfd;
 	struct ctl ctl;
 	int setup_pidfd; /* S's when it is not I, until it is reaped; -1 */
+	int listener;    /* of the seccomp filter, until the agent has it; -1 */
 };
 
 /* What the child is given beside the plan. fds are the caller's and stay open here. */
@@ -33,8 +35,13 @@ int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg 
 int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg, int sock, int *ret_master, struct err *e);
 /* Wait for BORN: take over I's pid and pidfd, reap S. */
 int spawn_adopt(struct child *c, int timeout_ms, struct err *e);
-/* Wait until the child has executed its program (end of file after EXECING), or return the error that it sent. */
-int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e);
+/* Take the listener of a filter that S loads before I is born. */
+int spawn_take_listener(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e);
+/* Give it to the agent, or kill the child: the program runs only when its agent has the listener. */
+int spawn_introduce(struct child *c, struct agent *agent, struct err *e);
+/* Wait until the child has executed its program (end of file after EXECING), or return the error that it sent. `agent` gets the listener of its filter
+ * on the way; a child whose agent doesn't get it is killed. */
+int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct agent *agent, struct err *e);
 /* Wait until the child has closed its end after RELEASE: it listens at the gate. */
 int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e);
 /* Close; kill and reap what still runs when `kill` is set. */

@@ -266,7 +266,6 @@ static int add_syscall(struct profile *p, size_t index, struct err *e)
 	/* libseccomp refuses a rule that says what the default says anyway. */
 	if (action == p->default_action)
 		return 0;
-	p->notify |= s->action == OCI_ACT_NOTIFY;
 	/* libseccomp takes one condition per argument and rule. Profiles with two mean "either": runc and crun make one rule of each. */
 	bool separate = translate_args(s, cmp);
 
@@ -323,15 +322,23 @@ static uint32_t filter_flags(const struct oci_seccomp *s, bool notify)
 				r |= flags[k].flag;
 	if (notify)
 		r |= (uint32_t)SECCOMP_FILTER_FLAG_NEW_LISTENER;
-	/* The two want to return different things; with ESRCH the listener wins (5.7). */
-	if ((r & SECCOMP_FILTER_FLAG_TSYNC) && notify)
-		r |= (uint32_t)SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+	/* There is one thread to filter, and the one that hands the listener over must stay outside. */
+	if (notify)
+		r &= ~(uint32_t)SECCOMP_FILTER_FLAG_TSYNC;
 	return r;
+}
+
+bool seccomp_notifies(const struct oci_seccomp *s)
+{
+	for (size_t i = 0; i < s->n_syscalls; i++)
+		if (s->syscalls[i].action == OCI_ACT_NOTIFY)
+			return true;
+	return s->default_action == OCI_ACT_NOTIFY;
 }
 
 int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct seccomp_filter *ret, struct err *e)
 {
-	struct profile p = { .spec = s, .notify = s->default_action == OCI_ACT_NOTIFY };
+	struct profile p = { .spec = s, .notify = seccomp_notifies(s) };
 	scmp_filter_ctx ctx __attribute__((cleanup(release_scoped))) = NULL;
 
 	int r = action_number(s->default_action, s->default_errno_ret, "linux.seccomp.defaultAction", &p.default_action, e);

@@ -22,6 +22,9 @@ struct seccomp_filter {
  * CTL_OPTIMIZE 2 (binary tree) when there are many rules. Flags absent: SPEC_ALLOW, as both peers. */
 int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct seccomp_filter *ret, struct err *e);
 
+/* Does the profile ask an agent (SCMP_ACT_NOTIFY)? Then its filter has a listener. */
+bool seccomp_notifies(const struct oci_seccomp *s);
+
 /* Does the program let `nr` of the native architecture pass, whatever its arguments (SECCOMP_RET_ALLOW or LOG)? By running the BPF. For the plan's check of FIN_FILTER_IN_S. */
 bool seccomp_allows(const struct seccomp_filter *f, int nr);
 
