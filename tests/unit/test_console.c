@@ -192,7 +192,7 @@ START_TEST(console_reaches_long_path)
 	ck_assert_int_eq(chdir("/"), 0);
 	int sock = console_connect(deep, "--console-socket", &e);
 	ck_assert_msg(sock >= 0, "%s", err_render(&e, msg, sizeof(msg)));
-	ck_assert_int_eq(console_send(sock, t.master, "/dev/pts/0", &e), 0);
+	ck_assert_int_eq(console_send(sock, t.master, "/dev/pts/0", "the terminal", &e), 0);
 	close(sock);
 	int peer = accept(listener, NULL, NULL);
 	ck_assert_int_eq(fd_recv(peer, buf, sizeof(buf), &got, 0), 10);
