@@ -69,3 +69,12 @@ unsigned num_print_u64(char *buf, uint64_t v)
 	buf[n] = '\0';
 	return n;
 }
+
+uint64_t num_sum64(uint64_t sum, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ p[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}

@@ -127,9 +127,13 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 		r = make_token(token, c->rec.token, e);
 	if (r < 0)
 		return r;
+	struct err none;
+	scoped_fd int root_dfd = state_root_open(h->root, false, &none);
+	c->cache.root_dfd = root_dfd;
 	struct plan_opts po = { .id = id, .bundle = bundle, .gate = !immediate, .new_keyring = !o->no_new_keyring,
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
 				.listen_fds = o->listen_fds, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
+	po.cache = &c->cache;
 	r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
 	return r < 0 ? r : fill_record(c, bundle, e);
 }
@@ -155,6 +159,15 @@ int creation_open(struct creation *c, const struct hull *h, const struct hull_cr
 	return c->root_dfd < 0 ? c->root_dfd : 0;
 }
 
+void keep_filter(const struct seccomp_cache *cache, int root_dfd, const struct plan *p)
+{
+	int r = p->fresh_filter.n ? seccomp_cache_keep(cache, root_dfd, &p->fresh_filter, p->arena) : 0;
+
+	/* It is compiled again next time. */
+	if (r < 0)
+		log_debug("keep the compiled seccomp profile: %s", err_text(-r));
+}
+
 /* A dead creation of the same id is finished off here; whoever is alive keeps its name. */
 int creation_claim(struct creation *c, struct err *e)
 {
@@ -171,6 +184,8 @@ int creation_claim(struct creation *c, struct err *e)
 			r = state_claim(c->root_dfd, &c->rec, config, len, &c->dir, &stale, e);
 	}
 	c->claimed = r >= 0;
+	if (c->claimed)
+		keep_filter(&c->cache, c->root_dfd, &c->plan);
 	return r < 0 ? r : 0;
 }
 
@@ -204,7 +219,7 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 } };
 	int r = facts_detect(&c.facts, e);
 
 	if (r == 0)
@@ -231,7 +246,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 		 const char **ret_text, struct err *e)
 {
 	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 } };
 	char text[4096];
 	int r = 0;
 

@@ -18,6 +18,8 @@ int creation_open(struct creation *c, const struct hull *h, const struct hull_cr
 int creation_claim(struct creation *c, struct err *e);
 /* After a failure: undo all of it; poststop hooks run when others ran (runtime.md, Lifecycle). */
 void creation_abandon(struct creation *c);
+/* Put the seccomp program that the plan had to compile into the cache below the state root. */
+void keep_filter(const struct seccomp_cache *cache, int root_dfd, const struct plan *p);
 /* Check that fds 3 … 3+n-1 were open when the program started; *ret lists them. */
 int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const int **ret, struct err *e);
 

@@ -110,12 +110,16 @@ static int make_plan(struct execution *x, const struct hull *h, const struct hul
 
 	if (r < 0)
 		return r;
+	struct seccomp_cache cache = { .root_dfd = x->c.dir.root_dfd };
 	struct plan_exec_opts po = { .id = x->c.rec.id, .preserved = preserved, .n_preserved = o->preserve_fds,
 				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces,
 				     .init_root = own_mount_namespace(x->cfg) ? NULL : oci_arena_printf(x->arena, "/proc/%d/root", (int)x->c.rec.init.pid),
-				     .shares_ptrace = has_ptrace(x->cfg),
+				     .shares_ptrace = has_ptrace(x->cfg), .cache = &cache,
 				     .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
-	return plan_exec(&x->facts, x->cfg, x->proc, &po, x->arena, &x->plan, e);
+	r = plan_exec(&x->facts, x->cfg, x->proc, &po, x->arena, &x->plan, e);
+	if (r == 0)
+		keep_filter(&cache, x->c.dir.root_dfd, &x->plan);
+	return r;
 }
 
 static int check_terminal(const struct execution *x, const struct hull_exec_opts *o, struct err *e)

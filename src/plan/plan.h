@@ -35,6 +35,7 @@ struct plan_opts {
 	unsigned listen_fds;       /* so many of them, the first, are told to the program by LISTEN_FDS */
 	const uint8_t *token;      /* 16 bytes */
 	uint32_t log_level;
+	struct seccomp_cache *cache; /* NULL: compile in any case */
 };
 
 /* Which process of the configuration exec runs, and in what. */
@@ -46,6 +47,7 @@ struct plan_exec_opts {
 	uint32_t log_level;
 	const char *init_root;     /* /proc/PID/root of the container's init where it was entered by chroot; NULL: the root of its mount namespace */
 	bool shares_ptrace;        /* the container's bounding set has CAP_SYS_PTRACE */
+	struct seccomp_cache *cache; /* NULL: compile in any case */
 };
 
 /* Slots that the host fills. -1: not used by this plan. */
@@ -71,6 +73,8 @@ struct plan {
 	bool late_writes;
 	bool net_devices;          /* the host moves network devices: steps STEP_NETDEV */
 	bool sealed;
+	struct seccomp_cache *cache;
+	struct seccomp_filter fresh_filter; /* compiled, not found in the cache; n 0: none */
 };
 
 /* The plan of create and run. Strings and block live in `a`; `cfg` and `f` must live as long as the plan. Every error names a JSON path. */

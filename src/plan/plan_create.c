@@ -150,6 +150,7 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 	start_plan(ret, f, cfg, a);
 	ret->hdr.log_level = o->log_level;
 	ret->listen_fds = o->listen_fds;
+	ret->cache = o->cache;
 	add_given_slots(ret, o->gate, false);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	if (o->gate)
@@ -173,6 +174,7 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	if (r < 0)
 		return r;
 	start_plan(ret, f, cfg, a);
+	ret->cache = o->cache;
 	ret->hdr.log_level = o->log_level;
 	add_given_slots(ret, false, true);
 	add_preserved(ret, o->preserved, o->n_preserved);

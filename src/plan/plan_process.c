@@ -235,6 +235,20 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 	return r;
 }
 
+/* From the cache, or compiled for it. */
+static int get_filter(struct plan *p, const struct oci_seccomp *s, struct seccomp_filter *ret, struct err *e)
+{
+	bool keep = p->cache && seccomp_cache_wants(s);
+	int r = 0;
+
+	if (keep && seccomp_cache_find(p->cache, s, p->arena, ret))
+		return 0;
+	r = seccomp_compile(s, p->arena, ret, e);
+	if (r == 0 && keep)
+		p->fresh_filter = *ret;
+	return r;
+}
+
 /* Without SCMP_ACT_NOTIFY the path is ignored (config-linux.md, Seccomp). */
 static int check_listener(const struct oci_seccomp *s, struct err *e)
 {
@@ -274,7 +288,7 @@ int plan_add_filter(struct plan *p, bool traced, struct err *e)
 
 	if (!p->cfg->linux_ || !p->cfg->linux_->seccomp)
 		return 0;
-	r = seccomp_compile(p->cfg->linux_->seccomp, p->arena, &filter, e);
+	r = get_filter(p, p->cfg->linux_->seccomp, &filter, e);
 	if (r < 0)
 		return r;
 	if (filter.notify && (r = check_listener(p->cfg->linux_->seccomp, e)) < 0)

@@ -17,6 +17,7 @@ struct creation {
 	struct oci_arena *arena;
 	struct oci_config *cfg;
 	struct facts facts;
+	struct seccomp_cache cache;
 	struct plan plan;
 	struct state_rec rec;
 	struct state_dir dir;

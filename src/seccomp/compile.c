@@ -3,8 +3,8 @@
  *
  * libseccomp decides what the program looks like; we decide what it is asked. It is asked what runc and crun ask it, so that a profile
  * means the same under all three: the native architecture always belongs to the filter, an architecture outside it is killed, names
- * that libseccomp doesn't know are left out. */
-#include "seccomp/seccomp.h"
+ * that neither libseccomp nor newer.c knows are left out. */
+#include "seccomp/internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -30,7 +30,10 @@ struct profile {
 	scmp_filter_ctx ctx;
 	uint32_t default_action;
 	size_t n_rules;
+	struct arch_list archs;
+	struct newer newer;
 	bool notify;
+	bool warned; /* something that the user must see each time */
 };
 
 static void release_scoped(scmp_filter_ctx *ctx)
@@ -108,6 +111,7 @@ static int add_architectures(struct profile *p, struct err *e)
 {
 	const struct oci_enumv *archs = &p->spec->architectures;
 
+	p->archs.v[p->archs.n++] = seccomp_arch_native();
 	for (size_t i = 0; i < archs->n; i++) {
 		const char *word = oci_seccomp_arch_word((enum oci_seccomp_arch)archs->v[i]);
 		uint32_t token = word ? arch_token(word) : 0;
@@ -122,17 +126,24 @@ static int add_architectures(struct profile *p, struct err *e)
 			return err_config(e, path, "\"%s\" — its byte order is not this machine's", word);
 		if (r < 0 && r != -EEXIST)
 			return err_config(e, path, "\"%s\" — libseccomp can't add it: %s", word, err_text(-r));
+		/* A second time, or the native one. */
+		if (r == -EEXIST)
+			continue;
+		if (p->archs.n == SECCOMP_ARCHS_MAX)
+			return err_config(e, path, "more than %d architectures", SECCOMP_ARCHS_MAX);
+		p->archs.v[p->archs.n++] = token;
 	}
 	return 0;
 }
 
 /* A name that libseccomp doesn't know can't be filtered. Leaving it out makes a list of allowed calls stricter, which is what engines'
  * long lists rely on; leaving out a prohibition weakens the profile, and that must be seen. */
-static void report_unknown(const struct profile *p, const struct oci_syscall *s, const char *name, const char *path)
+static void report_unknown(struct profile *p, const struct oci_syscall *s, const char *name, const char *path)
 {
 	bool stricter = actions[s->action].rank > actions[p->spec->default_action].rank;
 	char safe[128];
 
+	p->warned |= stricter;
 	log_line(stricter ? LOG_LVL_WARNING : LOG_LVL_DEBUG, "%s: libseccomp %s doesn't know the system call \"%s\": %s is not applied to it",
 		 path, seccomp_library_version(), err_escape(name, safe, sizeof(safe)), oci_seccomp_action_word(s->action));
 }
@@ -239,6 +250,20 @@ static bool translate_args(const struct oci_syscall *s, struct scmp_arg_cmp *cmp
 	return twice;
 }
 
+/* A call that libseccomp doesn't know. Conditions on its arguments can't be said without libseccomp. */
+static int add_unknown(struct profile *p, const struct oci_syscall *s, const struct rule *rule, struct err *e)
+{
+	int nr = s->n_args ? -1 : newer_number(rule->name);
+
+	if (nr < 0) {
+		report_unknown(p, s, rule->name, rule->path);
+		return 0;
+	}
+	if (newer_add(&p->newer, (uint32_t)nr, rule->action) < 0)
+		return err_config(e, rule->path, "\"%s\" — another rule has the same conditions and a different action", rule->name);
+	return 0;
+}
+
 /* More conditions than arguments are possible only with a repeated argument; the bound keeps them on the stack. */
 #define ARGS_MAX 64
 
@@ -274,7 +299,7 @@ static int add_syscall(struct profile *p, size_t index, struct err *e)
 
 		snprintf(path, sizeof(path), "linux.seccomp.syscalls[%zu].names[%zu]", index, i);
 		if (rule.nr == __NR_SCMP_ERROR)
-			report_unknown(p, s, rule.name, path);
+			r = add_unknown(p, s, &rule, e);
 		else if (!separate)
 			r = add_rules(p, &rule, cmp, (unsigned)s->n_args, e);
 		for (size_t k = 0; separate && rule.nr != __NR_SCMP_ERROR && r >= 0 && k < s->n_args; k++)
@@ -355,8 +380,9 @@ int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct sec
 			return r;
 	if (p.n_rules > TREE_FROM_RULES && (r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2)) < 0)
 		return err_sys(e, r, "seccomp: ask libseccomp for a binary tree");
-	*ret = (struct seccomp_filter){ .flags = filter_flags(s, p.notify), .notify = p.notify };
-	return export_program(&p, a, ret, e);
+	*ret = (struct seccomp_filter){ .flags = filter_flags(s, p.notify), .notify = p.notify, .warned = p.warned };
+	r = export_program(&p, a, ret, e);
+	return r < 0 ? r : newer_prepend(s, &p.archs, &p.newer, a, ret, e);
 }
 
 /* seccomp(2) looks at the flags before it reads the program: EFAULT means that they are good, EINVAL that they aren't. */

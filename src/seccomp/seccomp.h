@@ -14,6 +14,7 @@ struct seccomp_filter {
 	size_t n;
 	uint32_t flags;            /* SECCOMP_FILTER_FLAG_… for seccomp(2) */
 	bool notify;               /* an action is SCMP_ACT_NOTIFY */
+	bool warned;               /* a part of the profile could not be applied, which the user was told */
 };
 
 /* Compile with libseccomp: all actions, operators, flags, and the architectures that the linked libseccomp knows (another one is an error that names it).
@@ -21,6 +22,21 @@ struct seccomp_filter {
  * Rules equal to the default action are skipped; two conditions on one argument are separate rules (as runc and crun do).
  * CTL_OPTIMIZE 2 (binary tree) when there are many rules. Flags absent: SPEC_ALLOW, as both peers. */
 int seccomp_compile(const struct oci_seccomp *s, struct oci_arena *a, struct seccomp_filter *ret, struct err *e);
+
+/* Compiled profiles in files below the state root (`.seccomp/`, 0700): the second start with Docker's profile doesn't compile. */
+struct seccomp_cache {
+	int root_dfd;    /* the state root, -1 where there is none yet */
+	const char *key; /* from seccomp_cache_find */
+};
+
+/* Is the profile large enough for a file? */
+bool seccomp_cache_wants(const struct oci_seccomp *s);
+/* Is the program of this profile, by this hull, libseccomp and kernel, there? Then *ret is what seccomp_compile would give; all of the key is
+ * compared, never only its hash. What is unreadable, foreign or damaged isn't there. Strings live in `a`. */
+bool seccomp_cache_find(struct seccomp_cache *c, const struct oci_seccomp *s, struct oci_arena *a, struct seccomp_filter *ret);
+/* Keep what seccomp_compile gave after such a miss, atomically; of more than 32 files the oldest goes. Profiles that warn aren't kept: their warning belongs to
+ * each start. Returns 0 or -errno. */
+int seccomp_cache_keep(const struct seccomp_cache *c, int root_dfd, const struct seccomp_filter *f, struct oci_arena *a);
 
 /* Does the profile ask an agent (SCMP_ACT_NOTIFY)? Then its filter has a listener. */
 bool seccomp_notifies(const struct oci_seccomp *s);

@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/num.h"
 #include "base/log.h"
 #include "state/layout.h"
 
@@ -199,7 +200,7 @@ static int fill_claim(struct state_dir *d, const struct state_rec *rec, const ch
 
 	if (r < 0)
 		return err_sys(e, r, "write %s of container \"%s\"", STATE_CONFIG_FILE, d->id);
-	d->config_sum = state_checksum(STATE_CHECKSUM_START, config_json, len);
+	d->config_sum = num_sum64(NUM_SUM64_START, config_json, len);
 	d->has_config_sum = true;
 	return state_rec_write(d, rec, e);
 }

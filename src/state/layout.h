@@ -17,10 +17,6 @@
 
 #define STATE_RENAME_NOREPLACE 1 /* linux/fs.h: RENAME_NOREPLACE, which glibc shows only with _GNU_SOURCE */
 
-/* FNV-1a, 64 bits: against damage, not against forgery (that is what the token is for). */
-#define STATE_CHECKSUM_START UINT64_C(0xcbf29ce484222325)
-uint64_t state_checksum(uint64_t sum, const void *data, size_t len);
-
 /* Rename within the root; -EEXIST when `to` exists. */
 int state_rename_new(int root_dfd, const char *from, const char *to);
 /* `n` (at most 32) random lower-case letters and digits with a final NUL. */

@@ -104,21 +104,12 @@ static const struct oci_field rec_doc_f[] = {
 };
 static const struct oci_desc rec_doc_desc = DESC(rec_doc, rec_doc_f, NULL);
 
-uint64_t state_checksum(uint64_t sum, const void *data, size_t len)
-{
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < len; i++)
-		sum = (sum ^ p[i]) * UINT64_C(0x100000001b3);
-	return sum;
-}
-
 static uint64_t record_sum(uint32_t version, const char *record, size_t len)
 {
 	char text[NUM_U64_MAX_CHARS];
 	unsigned n = num_print_u64(text, version);
 
-	return state_checksum(state_checksum(STATE_CHECKSUM_START, text, n), record, len);
+	return num_sum64(num_sum64(NUM_SUM64_START, text, n), record, len);
 }
 
 const char *state_rec_cgroup(const struct state_rec *rec)
@@ -424,7 +415,7 @@ int state_config_read(const struct state_dir *d, struct oci_arena *a, struct oci
 		return err_set(e, ERR_BUG, EINVAL, "read the configuration of container \"%s\" before its record",
 			       d->id);
 	int r = read_file(d, STATE_CONFIG_FILE, a, &text, &len);
-	if (r == 0 && state_checksum(STATE_CHECKSUM_START, text, len) != d->config_sum)
+	if (r == 0 && num_sum64(NUM_SUM64_START, text, len) != d->config_sum)
 		r = -EBADMSG;
 	if (r == -EBADMSG) {
 		err_set(e, ERR_STATE, 0, "configuration of container \"%s\" in the state directory is damaged",

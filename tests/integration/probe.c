@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe: print as JSON what a process in a container sees. Static; needs nothing from the root file system, /proc where it is there.
  *
- *	probe [--read PATH] [--write PATH] [--open PATH] [--stat PATH] [--list PATH] [--mknod PATH c|b MAJOR MINOR] [--mkdir PATH]
+ *	probe [--read PATH] [--write PATH] [--open PATH] [--stat PATH] [--list PATH] [--mknod PATH c|b MAJOR MINOR] [--mkdir PATH] [--call NUMBER]
  *	      [--sysctl NAME] [--out FILE] [--sleep SECONDS] [--exit CODE]
  *
  * --read: up to 4 KiB; --write: open for writing and write one byte; each result is {"errno": name or 0, …}. */
@@ -95,7 +95,7 @@ static const char *error_name(int e)
 	static const struct { int e; const char *name; } names[] = {
 		{ 0, "0" }, { EPERM, "EPERM" }, { ENOENT, "ENOENT" }, { EACCES, "EACCES" }, { EROFS, "EROFS" }, { EINVAL, "EINVAL" },
 		{ ENXIO, "ENXIO" }, { EISDIR, "EISDIR" }, { ENOTDIR, "ENOTDIR" }, { EEXIST, "EEXIST" }, { EBUSY, "EBUSY" }, { EIO, "EIO" },
-		{ ELOOP, "ELOOP" }, { ENODEV, "ENODEV" }, { ENOSPC, "ENOSPC" }, { ENOSYS, "ENOSYS" }, { ETXTBSY, "ETXTBSY" },
+		{ ELOOP, "ELOOP" }, { ENODEV, "ENODEV" }, { ENOSPC, "ENOSPC" }, { ENOSYS, "ENOSYS" }, { ETXTBSY, "ETXTBSY" }, { EXDEV, "EXDEV" },
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -461,6 +461,8 @@ static int act(int argc, char **argv)
 		do_stat(path);
 	} else if (!strcmp(o, "--sysctl")) {
 		do_sysctl(path);
+	} else if (!strcmp(o, "--call")) {
+		result((int)syscall(atol(path), 0, 0, 0, 0, 0, 0));
 	} else if (!strcmp(o, "--mkdir")) {
 		result(mkdir(path, 0755));
 	} else if (!strcmp(o, "--mknod") && argc > 4) {

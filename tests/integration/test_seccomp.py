@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Filters: actions, arguments, flags, order against the drop of privileges (SEC-52)."""
 import errno
+import os
 
 import pytest
 from harness.config import namespaces
@@ -170,3 +171,128 @@ def test_filter_with_every_namespace_shared(container):
     c = container(linux={**filtered(rule(["mkdir", "mkdirat"], "SCMP_ACT_ERRNO")),
                          "namespaces": namespaces("pid", "network", "ipc", "cgroup")}, args=MKDIR)
     assert c.probe()["mkdir /x"]["errno"] == "EPERM"
+
+
+def probe_call(nr):
+    """A program for the container that makes one system call."""
+    return ["/bin/probe", "--call", str(nr)]
+
+
+LONG = [  # more than the cache's least number of names, all of them harmless
+    "accept", "accept4", "access", "arch_prctl", "bind", "brk", "chdir", "chmod", "chown", "clock_getres", "clock_gettime", "clock_nanosleep", "clone",
+    "clone3", "close", "close_range", "connect", "dup", "dup2", "dup3", "epoll_create1", "epoll_ctl", "epoll_pwait", "execve", "exit", "exit_group",
+    "faccessat", "faccessat2", "fchdir", "fchmod", "fchmodat", "fchown", "fcntl", "fstat", "fstatfs", "fsync", "ftruncate", "futex", "getcwd", "getdents64",
+    "getegid", "geteuid", "getgid", "getgroups", "getpgrp", "getpid", "getppid", "getrandom", "getresgid", "getresuid", "getrlimit", "getsid", "gettid",
+    "gettimeofday", "getuid", "ioctl", "kill", "lseek", "lstat", "madvise", "mmap", "mprotect", "munmap", "nanosleep", "newfstatat", "open", "openat",
+    "pipe", "pipe2", "poll", "prctl", "pread64", "prlimit64", "read", "readlink", "readv", "rename", "rseq", "rt_sigaction", "rt_sigprocmask",
+    "rt_sigreturn", "set_robust_list", "set_tid_address", "sigaltstack", "stat", "statfs", "statx", "sysinfo", "uname", "unlink", "wait4", "write", "writev",
+    "capget", "sched_getaffinity", "sched_yield", "getpriority", "getxattr", "lgetxattr", "getpgid", "ugetrlimit", "umask", "times", "tgkill"]
+
+
+@pytest.mark.parametrize("nr,errno_", [(999, errno.ENOSYS), (436, errno.EPERM)])
+def test_newer_than_the_profile_is_enosys(container, nr, errno_):
+    """436 (close_range) isn't in the list, but clone3 and openat2 around it are older and newer: EPERM; 999 nobody could know."""
+    names = [n for n in LONG if n != "close_range"] + ["openat2"]
+    c = container(linux=filtered(rule(names, ALLOW), default="SCMP_ACT_ERRNO"), args=probe_call(nr))
+    assert c.probe()[f"call {nr}"]["errno"] == errno.errorcode[errno_]
+
+
+def test_call_that_libseccomp_does_not_know(container):
+    """mseal (462, Linux 6.10) is forbidden by name, by hull's own table."""
+    c = container(linux=filtered(rule("mseal", "SCMP_ACT_ERRNO", errnoRet=errno.EXDEV)), args=probe_call(462))
+    r = c.run()
+    assert r.json()["call 462"]["errno"] == "EXDEV" and r.err == ""
+
+
+class TestCache:
+    """Compiled profiles below the state root."""
+
+    @staticmethod
+    def files(hull):
+        d = hull.root / ".seccomp"
+        return sorted(d.iterdir()) if d.exists() else []
+
+    def run(self, container, names=LONG, **more):
+        c = container(linux=filtered(rule(names, ALLOW), default="SCMP_ACT_ERRNO", **more), args=MKDIR)
+        seen = c.probe()
+        assert seen["status"]["Seccomp"] == "2" and seen["mkdir /x"]["errno"] == "EPERM"
+
+    def test_second_start(self, container, hull):
+        self.run(container)
+        file, = self.files(hull)
+        st = file.stat()
+        assert st.st_mode & 0o7777 == 0o600 and file.parent.stat().st_mode & 0o7777 == 0o700
+        self.run(container)
+        assert file.stat().st_mtime_ns == st.st_mtime_ns and self.files(hull) == [file]
+
+    def test_exec_uses_it(self, container, hull):
+        c = container(linux=filtered(rule(LONG, ALLOW), default="SCMP_ACT_ERRNO"), args=["/bin/sleep", "100"])
+        c.detach()
+        before = self.files(hull)[0].stat()
+        assert c.exec(c.id, *MKDIR).json()["mkdir /x"]["errno"] == "EPERM"
+        assert self.files(hull)[0].stat().st_ino == before.st_ino
+
+    def test_another_profile_is_another_file(self, container, hull):
+        self.run(container)
+        self.run(container, LONG[:-1])
+        assert len(self.files(hull)) == 2
+
+    @pytest.mark.parametrize("damage", ["byte", "short", "key", "empty", "fifo", "link", "mode", "owner"])
+    def test_damage_is_compiled_anew(self, container, hull, damage, tmp_path):
+        """A program that allows everything is put in its place: it must not be loaded."""
+        self.run(container)
+        file, = self.files(hull)
+        data = bytearray(file.read_bytes())
+        if damage == "byte":
+            data[200] ^= 1
+        elif damage == "short":
+            del data[-1]
+        elif damage == "key":
+            data[-2] ^= 1
+        elif damage == "empty":
+            data.clear()
+        file.write_bytes(data)
+        if damage in ("fifo", "link"):
+            file.unlink()
+            if damage == "fifo":
+                os.mkfifo(file, 0o600)
+            else:
+                (tmp_path / "elsewhere").write_bytes(data)
+                file.symlink_to(tmp_path / "elsewhere")
+        elif damage == "mode":
+            file.chmod(0o666)
+        elif damage == "owner":
+            os.chown(file, 1000, 1000)
+        self.run(container)
+        good, = self.files(hull)
+        assert good.is_file() and not good.is_symlink() and good.stat().st_mode & 0o7777 == 0o600 and good.stat().st_uid == 0
+
+    def test_another_program_with_a_right_sum_but_another_key(self, container, hull):
+        """The hash of the name alone proves nothing: a file for another profile under this name is not used."""
+        self.run(container)
+        right, = self.files(hull)
+        c = container(linux=filtered(rule(LONG + ["mkdir", "mkdirat"], ALLOW), default="SCMP_ACT_ERRNO"), args=MKDIR)
+        assert c.probe()["mkdir /x"]["errno"] == "0"
+        wrong, = set(self.files(hull)) - {right}
+        right.write_bytes(wrong.read_bytes())
+        self.run(container)
+
+    def test_bounded(self, container, hull):
+        c = container(linux=filtered(rule(LONG, ALLOW), default="SCMP_ACT_ERRNO"), args=["/bin/true"])
+        for i in range(36):
+            c.rewrite(linux={"seccomp": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": i + 1, "syscalls": [rule(LONG, ALLOW)]}})
+            c.run()
+        assert len(self.files(hull)) == 32
+
+    def test_small_profiles_and_explain_make_no_file(self, container, hull):
+        container(linux=filtered(rule("mkdir", "SCMP_ACT_ERRNO")), args=["/bin/true"]).run()
+        c = container(linux=filtered(rule(LONG, ALLOW), default="SCMP_ACT_ERRNO"))
+        hull("explain", "--bundle", c.bundle.path, c.id)
+        assert not self.files(hull)
+
+    def test_warning_every_time(self, container, hull):
+        for _ in range(2):
+            c = container(linux=filtered(rule(LONG, "SCMP_ACT_LOG"), rule("no_such_call", "SCMP_ACT_KILL")), args=["/bin/true"])
+            r = hull("--log-level", "warning", "run", "--bundle", c.bundle.path, c.id)
+            assert "no_such_call" in r.err
+        assert not self.files(hull)

@@ -75,6 +75,36 @@ static uint32_t call_arch(const struct oci_seccomp *s, const struct seccomp_data
 	return SCMP_ARCH_X86_64;
 }
 
+/* libseccomp's number, or the kernel's for two calls that 2.5.4 doesn't know. */
+static int number_of(uint32_t token, const char *name)
+{
+	int nr = seccomp_syscall_resolve_name_arch(token, name);
+	int young = streq(name, "mseal") ? 462 : streq(name, "fchmodat2") ? 452 : 0;
+
+	return nr == __NR_SCMP_ERROR && young ? young + (token == SCMP_ARCH_X32 ? (int)X32_BIT : 0) : nr;
+}
+
+static bool is_young(uint32_t token, const char *name)
+{
+	return seccomp_syscall_resolve_name_arch(token, name) == __NR_SCMP_ERROR;
+}
+
+/* Newer than everything that the profile names, where the default action refuses. */
+static bool is_newer(const struct oci_seccomp *s, uint32_t token, const struct seccomp_data *d)
+{
+	int max = 0;
+
+	if (token == SCMP_ARCH_X32 || (uint32_t)d->nr >= X32_BIT || s->default_action == OCI_ACT_ALLOW || s->default_action == OCI_ACT_LOG ||
+	    s->default_action == OCI_ACT_TRACE || s->default_action == OCI_ACT_NOTIFY)
+		return false;
+	for (size_t i = 0; i < s->n_syscalls; i++)
+		for (size_t k = 0; k < s->syscalls[i].names.n; k++) {
+			int nr = number_of(token, s->syscalls[i].names.v[k]);
+			max = nr > max ? nr : max;
+		}
+	return max > 0 && d->nr > max;
+}
+
 static uint32_t profile_answer(const struct oci_seccomp *s, const struct seccomp_data *d)
 {
 	uint32_t token = call_arch(s, d), conditional = action_value(s->default_action, s->default_errno_ret);
@@ -83,6 +113,8 @@ static uint32_t profile_answer(const struct oci_seccomp *s, const struct seccomp
 
 	if (token == 0)
 		return SECCOMP_RET_KILL_THREAD;
+	if (is_newer(s, token, d))
+		return SECCOMP_RET_ERRNO | ENOSYS;
 	memcpy(args, d->args, sizeof(args));
 	for (size_t i = 0; i < s->n_syscalls; i++) {
 		const struct oci_syscall *sc = &s->syscalls[i];
@@ -91,9 +123,9 @@ static uint32_t profile_answer(const struct oci_seccomp *s, const struct seccomp
 		if (action == action_value(s->default_action, s->default_errno_ret))
 			continue;
 		for (size_t k = 0; k < sc->names.n; k++) {
-			int nr = seccomp_syscall_resolve_name_arch(token, sc->names.v[k]);
+			int nr = number_of(token, sc->names.v[k]);
 
-			if (nr == __NR_SCMP_ERROR || nr != d->nr)
+			if (nr == __NR_SCMP_ERROR || nr != d->nr || (sc->n_args && is_young(token, sc->names.v[k])))
 				continue;
 			if (sc->n_args == 0)
 				return action; /* a rule without conditions wins over those with some */
@@ -114,6 +146,7 @@ static const char *const names[] = {
 	"unlink", "symlink", "chmod", "chown", "umask", "gettimeofday", "ptrace", "getuid", "syslog", "setuid", "capset", "personality",
 	"prctl", "mount", "umount2", "reboot", "keyctl", "unshare", "setns", "openat2", "clone3", "waitpid", "_llseek", "ugetrlimit",
 	"arch_prctl", "modify_ldt", "breakpoint", "no_such_call", "statx", "rt_sigreturn", "process_vm_readv", "bpf", "seccomp",
+	"mseal", "fchmodat2",
 };
 #define N_NAMES ARRAY_LEN(names)
 #define N_RULES 40

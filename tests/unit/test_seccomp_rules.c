@@ -260,6 +260,56 @@ START_TEST(test_loads)
 }
 END_TEST
 
+/* What the profile's author couldn't know is ENOSYS; what he could is what he says. */
+START_TEST(test_newer_than_the_profile)
+{
+	struct oci_syscall r[] = { { .names = NAMES("read", "clone3", "close_range"), .action = OCI_ACT_ALLOW } };
+	struct oci_seccomp s = profile_of(OCI_ACT_ERRNO, r, 1);
+	int archs[] = { OCI_ARCH_X86_64, OCI_ARCH_X86 };
+	struct seccomp_filter f;
+
+	s.architectures = (struct oci_enumv){ .v = archs, .n = 2, .set = true };
+	compile_ok(&s, &f);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, SYS_close_range, 0), SECCOMP_RET_ALLOW);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, SYS_pidfd_open, 0), SECCOMP_RET_ERRNO | EPERM);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, SYS_close_range + 1, 0), SECCOMP_RET_ERRNO | ENOSYS);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_I386, 437, 0), SECCOMP_RET_ERRNO | ENOSYS);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_I386, 434, 0), SECCOMP_RET_ERRNO | EPERM);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 0x40000000 | 999, 0), SECCOMP_RET_KILL_THREAD);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, -1, 0), SECCOMP_RET_ERRNO | EPERM);
+	s.default_action = OCI_ACT_KILL;
+	compile_ok(&s, &f);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 999, 0), SECCOMP_RET_ERRNO | ENOSYS);
+	s.default_action = OCI_ACT_LOG;
+	compile_ok(&s, &f);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 999, 0), SECCOMP_RET_LOG);
+}
+END_TEST
+
+/* Calls that libseccomp 2.5.4 doesn't know; a later one knows them and makes the same of them. */
+START_TEST(test_newer_than_the_library)
+{
+	struct oci_syscall r[] = { { .names = NAMES("mseal", "fchmodat2"), .action = OCI_ACT_ERRNO, .errno_ret = { true, 77 } },
+				   { .names = NAMES("statmount"), .action = OCI_ACT_KILL_PROCESS }, { .names = NAMES("mseal"), .action = OCI_ACT_LOG } };
+	struct oci_seccomp s = profile_of(OCI_ACT_ALLOW, r, 2);
+	int archs[] = { OCI_ARCH_X86_64, OCI_ARCH_X86, OCI_ARCH_X32 };
+	struct seccomp_filter f;
+	struct err e;
+
+	s.architectures = (struct oci_enumv){ .v = archs, .n = 3, .set = true };
+	compile_ok(&s, &f);
+	ck_assert(!f.warned);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 462, 0), SECCOMP_RET_ERRNO | 77);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_I386, 452, 0), SECCOMP_RET_ERRNO | 77);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 0x40000000 | 457, 0), SECCOMP_RET_KILL_PROCESS);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 458, 0), SECCOMP_RET_ALLOW);
+	ck_assert_uint_eq(call(&f, AUDIT_ARCH_X86_64, 999, 0), SECCOMP_RET_ALLOW);
+	s.n_syscalls = 3;
+	ck_assert_int_eq(seccomp_compile(&s, &(struct oci_arena){ 0 }, &f, &e), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(e.msg, "mseal"));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("seccomp rules");
@@ -276,6 +326,8 @@ int main(void)
 	tcase_add_test(t, test_allows);
 	tcase_add_test(t, test_shapes);
 	tcase_add_test(t, test_loads);
+	tcase_add_test(t, test_newer_than_the_profile);
+	tcase_add_test(t, test_newer_than_the_library);
 	suite_add_tcase(s, t);
 	return unit_run(s);
 }
