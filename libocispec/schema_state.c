@@ -3,7 +3,16 @@
  * agents. */
 #include "ocispec/schema.h"
 
-/* rootfs, created and owner are additions that engines and people read. */
+static const struct oci_field state_exit_f[] = {
+	F_I32(oci_state_exit, code, "code", MIN(0), MAX(255)),
+	F_I32(oci_state_exit, signal, "signal", MIN(1), MAX(64)),
+	F_STR(oci_state_exit, finished, "finished"),
+	F_U64(oci_state_exit, oom_kills, "oomKills"),
+	F_STR(oci_state_exit, unknown, "unknown"),
+};
+const struct oci_desc oci_state_exit_desc = DESC(oci_state_exit, state_exit_f, NULL);
+
+/* rootfs, created, owner and exit are additions that engines and people read. */
 static const struct oci_field state_f[] = {
 	F_STR(oci_state, oci_version, "ociVersion", REQUIRED, TEXT(SEMVER)),
 	F_STR(oci_state, id, "id", REQUIRED, TEXT(NONEMPTY)),
@@ -14,6 +23,7 @@ static const struct oci_field state_f[] = {
 	F_STR(oci_state, rootfs, "rootfs"),
 	F_STR(oci_state, created, "created"),
 	F_STR(oci_state, owner, "owner"),
+	F_OBJ(oci_state, exit, "exit", oci_state_exit),
 };
 const struct oci_desc oci_state_desc = DESC(oci_state, state_f, NULL);
 

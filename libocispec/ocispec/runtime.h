@@ -361,6 +361,14 @@ struct oci_config {
 };
 
 /* runtime.md, State; the members after annotations are what engines and people read beside it */
+/* How a container's process ended, as far as it was seen: an addition of ours. `code` or `signal`, else `unknown` says why neither is there. */
+struct oci_state_exit {
+	struct opt_i32 code, signal;
+	const char *finished; /* RFC 3339 */
+	struct opt_u64 oom_kills;
+	const char *unknown;
+};
+
 struct oci_state {
 	const char *oci_version;
 	const char *id;
@@ -371,6 +379,7 @@ struct oci_state {
 	const char *rootfs;
 	const char *created; /* RFC 3339 */
 	const char *owner;
+	struct oci_state_exit *exit; /* of a stopped one */
 };
 
 /* config-linux.md, The Container Process State */

@@ -125,7 +125,7 @@ extern const struct oci_words oci_namespace_type_words, oci_device_type_words, o
 	oci_personality_domain_words, oci_mpol_mode_words, oci_mpol_flag_words, oci_status_words, oci_rlimit_words;
 
 /* Tables that more than one file uses. */
-extern const struct oci_desc oci_id_mapping_desc, oci_linux_desc, oci_seccomp_desc;
+extern const struct oci_desc oci_id_mapping_desc, oci_linux_desc, oci_seccomp_desc, oci_state_exit_desc;
 
 
 /* rules.c */

@@ -101,6 +101,18 @@ static void read_memory(struct cg_reader *rd, const char *what, struct cg_amount
 	}
 }
 
+/* The one count of memory.oom_control, where this kernel has it (4.13). */
+static void read_oom_kills(struct cg_reader *rd, struct cg_counts *ret)
+{
+	struct cg_counts c = { 0 };
+
+	if (!cg_read_counts(rd, "memory.oom_control", &c))
+		return;
+	for (size_t i = 0; i < c.n; i++)
+		if (streq(c.v[i].key, "oom_kill"))
+			*ret = (struct cg_counts){ .has = true, .v = &c.v[i], .n = 1 };
+}
+
 void cg_stats_v1_memory(struct cg_reader *rd)
 {
 	struct cg_memory_stats *s = &rd->s->memory;
@@ -110,6 +122,7 @@ void cg_stats_v1_memory(struct cg_reader *rd)
 	read_memory(rd, "memory.kmem", &s->kernel);
 	read_memory(rd, "memory.kmem.tcp", &s->kernel_tcp);
 	cg_read_counts(rd, "memory.stat", &s->raw);
+	read_oom_kills(rd, &s->events);
 	s->has_cache = cg_counts_get(&s->raw, "cache", &s->cache);
 	s->has = s->usage.has;
 }

@@ -49,6 +49,8 @@ static const struct cmd *const commands[] = {
 	&cmd_spec,
 	&cmd_start,
 	&cmd_state,
+	&cmd_stats,
+	&cmd_wait,
 };
 
 /* Commands that other runtimes have. `checkpoint --help` must fail: engines take its success for support. */
@@ -57,9 +59,7 @@ static const char *const refused_commands[] = {
 	"checkpoint",
 	"mounts",
 	"restore",
-	"stats",
 	"update",
-	"wait",
 };
 
 const struct cmd *const *cli_commands(size_t *ret_n)

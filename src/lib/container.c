@@ -2,6 +2,7 @@
 #include "lib/container.h"
 
 #include <errno.h>
+#include <time.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -96,7 +97,21 @@ struct oci_state *container_state(const struct container *c, struct oci_arena *a
 		.created = rec->created,
 		.owner = rec->owner,
 	};
+	if (c->status == OCI_STATUS_STOPPED && rec->stage == STAGE_CREATED)
+		s->exit = exit_find(c, a);
 	return s;
+}
+
+const char *container_timestamp(struct oci_arena *a)
+{
+	struct timespec t;
+	struct tm tm;
+	char date[32];
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
+	return oci_arena_printf(a, "%s.%09ldZ", date, t.tv_nsec);
 }
 
 static void run_poststop(struct state_dir *d, const struct state_rec *rec, struct oci_arena *a)

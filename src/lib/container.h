@@ -36,6 +36,22 @@ int container_cgroup(const struct container *c, struct cg_layout *lay, struct cg
 /* The state document (runtime.md, State): pid 0 when stopped, as engines know it. NULL when memory ran out. */
 struct oci_state *container_state(const struct container *c, struct oci_arena *a);
 
+/* RFC 3339 with nanoseconds, as Go's time.Time reads it. NULL when memory ran out. */
+const char *container_timestamp(struct oci_arena *a);
+
+/* ---- exit.c ---- */
+
+/* How a stopped container ended: from its record, else from its zombie; OOM kills from the cgroup while that exists. Where nobody knows, `unknown`
+ * says so. NULL when memory ran out. */
+struct oci_state_exit *exit_find(const struct container *c, struct oci_arena *a);
+/* The process behind `pidfd` has exited just now: find out how, and put it into the record. `cg` NULL or one that may be gone. Strings live in `a`. */
+struct oci_state_exit *exit_see(const struct container *c, int pidfd, const struct cgroup *cg, struct oci_arena *a);
+/* Put `x` into the record of the container whose directory is open in `d`, unless something stands there already. Gone, or its name given to
+ * another, is success. */
+int exit_note(const struct state_dir *d, struct oci_state_exit *x, struct err *e);
+/* Add the OOM kills that `cg` counts. */
+void exit_count_oom(struct oci_state_exit *x, const struct cgroup *cg);
+
 /* The end of a container, alive or half made: undo what the record lists, run the poststop hooks of its own
  * configuration (a failing one is a warning), remove the state directory. The caller holds the lock or has
  * broken it. (runtime.md, Lifecycle, steps 12 and 13) */

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -66,19 +65,6 @@ static int make_token(uint8_t *raw, char *hex, struct err *e)
 	return 0;
 }
 
-/* RFC 3339 with nanoseconds, as Go's time.Time reads it. */
-static const char *timestamp(struct oci_arena *a)
-{
-	struct timespec t;
-	struct tm tm;
-	char date[32];
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	gmtime_r(&t.tv_sec, &tm);
-	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &tm);
-	return oci_arena_printf(a, "%s.%09ldZ", date, t.tv_nsec);
-}
-
 static int fill_record(struct creation *c, const char *bundle, struct err *e)
 {
 	static const size_t n_undo = 2;
@@ -97,7 +83,7 @@ static int fill_record(struct creation *c, const char *bundle, struct err *e)
 	c->rec.id = c->id;
 	c->rec.bundle = bundle;
 	c->rec.rootfs = c->plan.rootfs;
-	c->rec.created = timestamp(c->arena);
+	c->rec.created = container_timestamp(c->arena);
 	c->rec.owner = geteuid() == 0 ? "root" : oci_arena_printf(c->arena, "%u", (unsigned)geteuid());
 	c->rec.boot_id = oci_arena_strdup(c->arena, boot);
 	c->rec.oci_version = c->cfg->oci_version;

@@ -76,7 +76,7 @@ static int round_of(struct stream *s, struct err *e)
 	return r;
 }
 
-static int follow(struct stream *s, struct err *e)
+static int follow(struct stream *s, struct oci_arena *a, struct err *e)
 {
 	int r = cg_oom_watch_open(&s->cg, &s->oom, e);
 
@@ -84,6 +84,9 @@ static int follow(struct stream *s, struct err *e)
 	while (r >= 0 && !s->ended)
 		r = round_of(s, e);
 	cg_oom_watch_close(&s->oom);
+	/* Whoever sees an end writes it down. */
+	if (r >= 0 && proc_exited(s->pidfd, 0) == 1)
+		exit_see(&s->c, s->pidfd, &s->cg, a);
 	return r < 0 ? r : 0;
 }
 
@@ -97,7 +100,7 @@ int hull_events(const struct hull *h, const char *id, const struct hull_events_o
 	if (r == 0) {
 		s.pidfd = proc_id_open(&s.c.rec.init);
 		/* -ESRCH: it has ended since; there is nothing more to come. */
-		r = s.pidfd >= 0 ? follow(&s, e) : s.pidfd == -ESRCH ? 0 : err_sys(e, s.pidfd, "open process %d", (int)s.c.rec.init.pid);
+		r = s.pidfd >= 0 ? follow(&s, &a, e) : s.pidfd == -ESRCH ? 0 : err_sys(e, s.pidfd, "open process %d", (int)s.c.rec.init.pid);
 		fd_close(&s.pidfd);
 		cg_close(&s.cg);
 		container_close(&s.c);

@@ -68,6 +68,9 @@ int hull_delete(const struct hull *h, const char *id, bool force, struct err *e)
 int hull_pause(const struct hull *h, const char *id, struct err *e);
 int hull_resume(const struct hull *h, const char *id, struct err *e);
 int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
+/* Wait until the container has ended, at most `timeout_ms` (-1: for ever; -ETIMEDOUT). *ret_status: its exit code, or 128 + signal. One that has
+ * ended before is answered at once. When nobody could see how it ended that is an error. */
+int hull_wait(const struct hull *h, const char *id, int64_t timeout_ms, int *ret_status, struct err *e);
 /* The features document (features.md) as JSON text in the arena; `about` are its annotations. No side effect, no privilege needed. */
 int hull_features(const struct oci_map *about, struct oci_arena *a, const char **ret_text, struct err *e);
 

@@ -7,6 +7,7 @@ lib_sources = \
 	src/lib/events.c \
 	src/lib/exec.c src/lib/exec.h src/lib/exec_process.c \
 	src/lib/features.c \
+	src/lib/exit.c \
 	src/lib/hull.h \
 	src/lib/kill.c \
 	src/lib/list.c \
@@ -16,4 +17,5 @@ lib_sources = \
 	src/lib/spec.c \
 	src/lib/start.c \
 	src/lib/state.c \
-	src/lib/stats.c src/lib/stats.h src/lib/stats_json.c
+	src/lib/stats.c src/lib/stats.h src/lib/stats_json.c \
+	src/lib/wait.c

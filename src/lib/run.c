@@ -8,6 +8,25 @@
 #include "lib/container.h"
 #include "lib/create.h"
 
+/* What only we know, being its parent: for the record, where one stays. */
+static void tell_end(struct creation *c, const struct wait_ctx *w, int status, bool keep)
+{
+	struct oci_state_exit x = { .finished = container_timestamp(c->arena) };
+	char text[ERR_RENDER_MAX];
+	struct err e;
+
+	if (w->killed)
+		x.signal = (struct opt_i32){ true, status - 128 };
+	else
+		x.code = (struct opt_i32){ true, status };
+	exit_count_oom(&x, &c->cg);
+	if (x.oom_kills.v > 0)
+		log_warn("container %s: its cgroup counts %llu OOM kills: memory limit %lld, peak %lld bytes", c->id, (unsigned long long)x.oom_kills.v,
+			 (long long)cg_memory_limit(&c->cg), (long long)cg_memory_peak(&c->cg));
+	if (keep && exit_note(&c->dir, &x, &e) < 0)
+		log_warn("container %s: how it ended is not recorded: %s", c->id, err_render(&e, text, sizeof(text)));
+}
+
 /* The lock is given back while the program runs, so that other commands can reach the container. The directory stays open: somebody may delete the
  * container and give its name to another, which is none of ours. */
 static int run_foreground(struct creation *c, const struct hull_create_opts *o, struct wait_ctx *w, int *ret_status, struct err *e)
@@ -16,6 +35,8 @@ static int run_foreground(struct creation *c, const struct hull_create_opts *o, 
 
 	fd_close(&c->dir.lock_fd);
 	r = wait_foreground(w, c->child.pid, c->child.pidfd, c->master, ret_status, e);
+	if (r >= 0)
+		tell_end(c, w, *ret_status, o->keep);
 	if (o->keep)
 		return r;
 	struct err del;

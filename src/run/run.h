@@ -34,7 +34,7 @@ int console_send(int sock, int fd, const char *text, const char *what, struct er
 /* Wait for the process behind `pidfd` to exit, forwarding signals that the caller receives (all that can be caught but SIGCHLD, SIGURG…); with `master` >= 0 also copy between
  * the caller's terminal (raw mode, restored afterwards) and the pty, forwarding SIGWINCH; every byte written is delivered (drain on exit). Reaps `pid` when it is our child.
  * *ret_status: exit code or 128 + signal. Signals must have been blocked by wait_prepare before the process could exit. */
-struct wait_ctx { int signal_fd; sigset_t old_mask; };
+struct wait_ctx { int signal_fd; sigset_t old_mask; bool killed; /* set by wait_foreground: the status stands for a signal */ };
 int wait_prepare(struct wait_ctx *w, struct err *e);
 int wait_foreground(struct wait_ctx *w, pid_t pid, int pidfd, int master, int *ret_status, struct err *e);
 void wait_restore(struct wait_ctx *w);

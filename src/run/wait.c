@@ -138,7 +138,8 @@ static int exit_status(const struct front *f, int *ret, struct err *e)
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return err_sys(e, -errno, "read the exit status of process %d", (int)f->pid);
-	*ret = si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status;
+	f->w->killed = si.si_code != CLD_EXITED;
+	*ret = f->w->killed ? 128 + si.si_status : si.si_status;
 	return 0;
 }
 

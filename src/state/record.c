@@ -62,6 +62,7 @@ struct rec_doc {
 	struct opt_bool systemd_cgroup;
 	struct rec_ns *ns; size_t n_ns;
 	struct oci_map annotations;
+	struct oci_state_exit *exit;
 };
 
 static const struct oci_field rec_undo_f[] = {
@@ -101,6 +102,7 @@ static const struct oci_field rec_doc_f[] = {
 	F_BOOL(rec_doc, systemd_cgroup, "systemdCgroup"),
 	F_OBJV(rec_doc, ns, "namespaces", rec_ns),
 	F_MAP(rec_doc, annotations, "annotations"),
+	F_OBJ(rec_doc, exit, "exit", oci_state_exit),
 };
 static const struct oci_desc rec_doc_desc = DESC(rec_doc, rec_doc_f, NULL);
 
@@ -176,6 +178,7 @@ static const char *write_doc(const struct state_dir *d, const struct state_rec *
 		.cgroup_made = { true, rec->cgroup_made },
 		.systemd_cgroup = { true, rec->systemd_cgroup },
 		.annotations = rec->annotations,
+		.exit = rec->exit,
 	};
 	size_t len;
 
@@ -354,6 +357,7 @@ static int take_doc(struct state_dir *d, uint32_t version, const struct rec_doc 
 		.cgroup_made = doc->cgroup_made.v,
 		.systemd_cgroup = doc->systemd_cgroup.v,
 		.annotations = doc->annotations,
+		.exit = doc->exit,
 	};
 	memcpy(ret->token, doc->token, sizeof(ret->token));
 	if (doc->init)

@@ -45,6 +45,7 @@ struct state_rec {
 	struct proc_id init;
 	struct undo *undo; size_t n_undo;
 	struct oci_map annotations;
+	struct oci_state_exit *exit;         /* NULL: not seen by anyone who could write it down */
 };
 
 /* An open container directory. The lock is flock on `lock_fd` (an open file description of its own; -1 = not
@@ -150,6 +151,12 @@ const char *proc_describe(pid_t pid, char *buf, size_t size);
 int64_t proc_now_ms(void);
 /* The same in nanoseconds. */
 int64_t proc_now_ns(void);
+
+/* ---- exit.c ---- */
+
+/* How did the process `p` behind `pidfd`, which has exited (proc_exited), end? Fills code or signal and returns 1, or 0 when nobody can say any
+ * more. A zombie tells whom may look into it, like ptrace(2) would; one that was reaped while `pidfd` was open tells since Linux 6.15. */
+int proc_exit_status(const struct proc_id *p, int pidfd, struct oci_state_exit *ret);
 
 /* creating (no init yet, creator holds the lock), created (init waits at start.sock), running, paused, stopped. */
 enum oci_status state_status(const struct state_dir *d, const struct state_rec *rec);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 state_sources = \
 	src/state/dir.c \
+	src/state/exit.c \
 	src/state/layout.h \
 	src/state/proc.c \
 	src/state/record.c \

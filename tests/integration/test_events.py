@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from harness.clock import scaled
 from harness.config import namespaces
 from harness.runtime import cgroup_dir, is_v1, wait_for
 
@@ -106,7 +107,7 @@ def busy(container):
                                                 "cpu": {"quota": 50000, "period": 100000}}}))
     c.detach()
     c.wait_output("ready")
-    time.sleep(0.1)
+    time.sleep(scaled(0.1))
     return c
 
 
@@ -158,7 +159,8 @@ def test_memory(busy):
             assert (part in memory) == (limit is not None)
             assert limit is None or memory[part]["limit"] == limit
             assert limit is None or memory[part].get("max", 0) == number(busy, "memory", f"{prefix}.max_usage_in_bytes")
-        assert "event_count" not in memory and "swapOnly" not in memory
+        assert memory["event_count"] == {"oom_kill": keyed(read(busy, "memory", "memory.oom_control"))["oom_kill"]}
+        assert "event_count_local" not in memory and "swapOnly" not in memory
         return
     assert memory["event_count"] == keyed(read(busy, "memory", "memory.events"))
     assert memory["event_count_local"] == keyed(read(busy, "memory", "memory.events.local"))
@@ -281,7 +283,7 @@ def stream(c, *options):
 
 
 def finish(process, seconds=10):
-    out, err = process.communicate(timeout=seconds)
+    out, err = process.communicate(timeout=scaled(seconds))
     return [json.loads(line) for line in out.splitlines()], err
 
 
@@ -290,7 +292,7 @@ def test_the_stream_ends_with_the_container(container):
     c.detach()
     begin = time.monotonic()
     events = stream(c, "--interval", "100ms")
-    time.sleep(0.55)
+    time.sleep(scaled(0.55))
     c.kill("KILL")
     lines, err = finish(events, 3)
     assert events.returncode == 0 and err == ""
@@ -304,8 +306,8 @@ def test_the_stream_ends_with_the_container(container):
 def test_first_line_after_an_interval(container):
     c = container(args=SLEEP)
     c.detach()
-    events = stream(c)  # five seconds
-    time.sleep(0.3)
+    events = stream(c, "--interval", "600s")
+    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
     c.kill("KILL")
     assert finish(events, 3) == ([], "")
 
@@ -315,7 +317,7 @@ def test_a_signal_ends_it(container, how):
     c = container(args=SLEEP)
     c.detach()
     events = stream(c)
-    time.sleep(0.2)
+    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
     events.send_signal(getattr(signal, how))
     finish(events, 2)
     assert events.returncode == -getattr(signal, how)
@@ -328,7 +330,7 @@ def test_a_reader_that_goes_away_ends_it(container):
     events = stream(c, "--interval=50ms")
     events.stdout.readline()
     events.stdout.close()
-    assert events.wait(timeout=3) == 1
+    assert events.wait(timeout=scaled(3)) == 1
     assert re.fullmatch(r"hull: write to standard output: broken pipe\n", events.stderr.read())
     events.stderr.close()
 
@@ -344,7 +346,7 @@ def test_oom_kills_are_told(container):
     c.detach(stdin=ours)
     os.close(ours)
     events = stream(c, "--interval", "60s")
-    wait_for(lambda: watched(events.pid), 5, "events to watch")
+    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
     os.write(theirs, b"go\n")
     c.wait_output("done")
     os.close(theirs)
@@ -371,7 +373,7 @@ def test_oom_of_init_itself(container):
     c.detach(stdin=ours)
     os.close(ours)
     events = stream(c)
-    wait_for(lambda: watched(events.pid), 5, "events to watch")
+    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
     os.write(theirs, b"go\n")
     os.close(theirs)
     lines, _ = finish(events, 5)
@@ -400,7 +402,7 @@ def test_paused_and_created(container):
     assert stats(c)["pids"]["current"] == 1
     if is_v1("freezer"):
         c.cgroup_file("freezer", "freezer.state").write_text("FROZEN")
-        wait_for(lambda: c.cgroup_file("freezer", "freezer.state").read_text() == "FROZEN\n", 5, "it to freeze")
+        wait_for(lambda: c.cgroup_file("freezer", "freezer.state").read_text() == "FROZEN\n", scaled(5), "it to freeze")
     else:
         c.cgroup_file("cpu", "cgroup.freeze").write_text("1")
     assert stats(c)["pids"]["current"] == 1

@@ -327,8 +327,8 @@ END_TEST
 
 START_TEST(later_commands_are_refused)
 {
-	static const char *const later[] = { "check", "checkpoint", "mounts", "restore", "stats",
-					     "update", "wait" };
+	static const char *const later[] = { "check", "checkpoint", "mounts", "restore",
+					     "update" };
 	char line[128], error[128];
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {

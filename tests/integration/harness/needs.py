@@ -31,6 +31,7 @@ FEATURES = {
     "cgroup v1": _v1,
     "cgroup v2": _v2,
     "a hybrid layout of cgroups": lambda: _v1() and _v2(),
+    "Linux 6.15: the exit status of a reaped process": lambda: kernel() >= (6, 15),
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 
