@@ -11,7 +11,7 @@ import pytest
 
 from harness.clock import scaled
 from harness.config import namespaces
-from harness.runtime import cgroup_dir, is_v1, wait_for
+from harness.runtime import cgroup_dir, holds, is_v1, wait_for
 
 pytestmark = pytest.mark.hull_only(reason="crun has no such command; runc lacks what is tested here")
 SLEEP = ["/bin/sleep", "1000"]
@@ -278,8 +278,8 @@ def test_network(container):
 
 # --- the stream ---
 
-def stream(c, *options):
-    return c.runtime.popen("events", *options, c.id, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def stream(c, *options, **how):
+    return c.runtime.popen("events", *options, c.id, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
 
 
 def finish(process, seconds=10):
@@ -316,7 +316,8 @@ def test_first_line_after_an_interval(container):
 def test_a_signal_ends_it(container, how):
     c = container(args=SLEEP)
     c.detach()
-    events = stream(c)
+    # A shell that starts something in the background has SIGINT ignored in it.
+    events = stream(c, preexec_fn=lambda: signal.signal(getattr(signal, how), signal.SIG_DFL))
     wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
     events.send_signal(getattr(signal, how))
     finish(events, 2)
@@ -360,9 +361,8 @@ def test_oom_kills_are_told(container):
 
 
 def watched(pid):
-    """Does the process hold the file that tells of OOM kills?"""
-    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-    return any(link.endswith("memory.events") for link in links) or any("eventfd" in link for link in links)
+    """Does the process hold what tells of OOM kills?"""
+    return holds(pid, "memory.events", "eventfd")
 
 
 def test_oom_of_init_itself(container):

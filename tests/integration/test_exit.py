@@ -11,7 +11,7 @@ import pytest
 
 from harness.clock import scaled
 from harness.needs import has, needs, skip_without
-from harness.runtime import wait_for
+from harness.runtime import holds, wait_for
 
 pytestmark = pytest.mark.hull_only(reason="no other runtime keeps an exit status")
 SLEEP = ["/bin/sleep", "1000"]
@@ -49,11 +49,10 @@ def sleeping(pid):
     return fields[0] == "S"
 
 
-def waiting(c, *options):
+def waiting(c, *options, **how):
     """`wait` in the background, asleep on the pidfd."""
-    p = c.runtime.popen("wait", *options, c.id, stderr=-1, stdout=-1, text=True)
-    wait_for(lambda: any("pidfd" in os.readlink(f"/proc/{p.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{p.pid}/fd")) and sleeping(p.pid),
-             scaled(5), "wait to sleep")
+    p = c.runtime.popen("wait", *options, c.id, stderr=-1, stdout=-1, text=True, **how)
+    wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), scaled(5), "wait to sleep")
     return p
 
 
@@ -189,7 +188,8 @@ def test_timeout(container):
 def test_a_signal_ends_wait(container, sig):
     c = container(args=SLEEP)
     c.detach()
-    p = waiting(c)
+    # A shell that starts something in the background has SIGINT ignored in it.
+    p = waiting(c, preexec_fn=lambda: signal.signal(sig, signal.SIG_DFL))
     p.send_signal(sig)
     assert result(p) == (-sig, "", "")
     assert c.status() == "running"
@@ -296,8 +296,7 @@ def test_events_writes_it_down_too(container, parent):
     os.close(ours)
     pid = c.pid
     p = c.runtime.popen("events", "--interval", "60s", c.id, stdout=-1, stderr=-1, text=True)
-    wait_for(lambda: any("pidfd" in os.readlink(f"/proc/{p.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{p.pid}/fd")) and sleeping(p.pid),
-             scaled(5), "events to sleep")
+    wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), scaled(5), "events to sleep")
     os.write(theirs, b"\n")
     assert result(p) == (0, "", "")
     os.close(theirs)

@@ -244,3 +244,19 @@ def alive(pid):
     """Is there such a process, and is it more than a zombie?"""
     p = snapshot.process(pid)
     return p is not None and p[3] != "Z"
+
+
+def holds(pid, *words):
+    """Has the process a descriptor of something whose name has one of the words in it?"""
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except FileNotFoundError:
+        return False
+    for fd in fds:
+        try:
+            link = os.readlink(f"/proc/{pid}/fd/{fd}")
+        except FileNotFoundError:  # closed meanwhile
+            continue
+        if any(word in link for word in words):
+            return True
+    return False
