@@ -2,19 +2,16 @@
 /* How a process ended that is no child of ours. Its parent alone gets that from wait(2); two ways are left to others: a zombie's line in /proc, and
  * what the kernel keeps of a reaped process for those who held a pidfd of it (Linux 6.15). */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ioctl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
 #include "base/io.h"
 #include "base/num.h"
 #include "state/state.h"
-
-#include <fcntl.h>
 
 /* For its parent to reap a process whose zombie we may not look into. */
 #define REAP_MS 1000
