@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/io.h"
@@ -19,7 +20,7 @@ static const struct {
 	{ "memory.memsw.limit_in_bytes", EINVAL, "less than the limit of memory" },
 	{ "memory.limit_in_bytes", EINVAL, "more than the limit of memory and swap" },
 	{ "memory.limit_in_bytes", EBUSY, "less than what is in use" },
-	{ "memory.kmem.limit_in_bytes", EOPNOTSUPP, "not enforced since Linux 5.16" },
+	{ "memory.kmem.limit_in_bytes", EOPNOTSUPP, "this kernel doesn't enforce a limit of kernel memory" },
 	{ "cpu.cfs_quota_us", EINVAL, "more than the parent cgroup has, or less than 1 ms" },
 	{ "cpu.cfs_period_us", EINVAL, "must be 1 ms to 1 s" },
 	{ "cpu.max", EINVAL, "the period must be 1 ms to 1 s, the quota at least 1 ms" },
@@ -27,6 +28,20 @@ static const struct {
 	{ "cpu.rt_runtime_us", ENOENT, "the kernel has no realtime group scheduling" },
 	{ "cpu.rt_period_us", ENOENT, "the kernel has no realtime group scheduling" },
 	{ "cpu.idle", ENOENT, "needs Linux 5.15" },
+	{ "cpu.idle", EINVAL, "must be 0 or 1" },
+	{ "cpu.shares", EINVAL, "an idle cgroup takes no shares" },
+	{ "cpu.weight", EINVAL, "an idle cgroup takes no weight" },
+	{ "cpu.max.burst", EINVAL, "more than the quota" },
+	{ "cpu.cfs_burst_us", EINVAL, "more than the quota" },
+	{ "pids.max", EINVAL, "must be at most 4194304, the kernel's own limit of pids" },
+	{ "memory.swappiness", EINVAL, "more than the kernel takes: 100, since Linux 5.8 200" },
+	{ "cpuset.cpus", ERANGE, "not a list of this host's CPUs" },
+	{ "cpuset.mems", ERANGE, "not a list of this host's memory nodes" },
+	{ "io.max", EINVAL, "a rate must be 2 or more on cgroup v2" },
+	{ "rdma.max", EINVAL, "no such RDMA device" },
+	{ "rdma.max", ENODEV, "no such RDMA device" },
+	{ "misc.max", EINVAL, "no such resource on this host" },
+	{ "net_prio.ifpriomap", ENODEV, "no such interface in hull's network namespace" },
 	{ "cpuset.cpus", EACCES, "not all of them belong to the parent cgroup" },
 	{ "cpuset.mems", EACCES, "not all of them belong to the parent cgroup" },
 	{ "cpuset.cpus", EINVAL, "not a list of this host's CPUs" },
@@ -68,6 +83,63 @@ static int enable_for(const struct cgroup *cg, const struct cg_write *w, struct 
 	return err_at(e, cg_enable(root_fd, h, cg->path, controller, e), w->origin);
 }
 
+/* What the kernel made of a value that it took, as the error that says so. */
+static int differs(const struct cg_write *w, const char *file, const char *value, char *text, const char *why, struct err *e)
+{
+	static const struct {
+		const char *file, *why;
+	} reasons[] = {
+		{ "memory.kmem.limit_in_bytes", ", this kernel doesn't enforce a limit of kernel memory" },
+		{ "memory.swappiness", ", this kernel has no swappiness of its own for a cgroup" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(reasons) && !*why; i++)
+		if (streq(reasons[i].file, file))
+			why = reasons[i].why;
+	text[strcspn(text, "\n")] = '\0';
+	return err_at(e, err_set(e, ERR_UNSUPPORTED, 0, "write %s = %.200s: the kernel took it, but the file reads \"%.80s\"%s", file, value, text, why),
+		      w->origin);
+}
+
+/* A v2 cpuset takes what its parent doesn't have. As long as one is left the processes get those that both have (the parent may lose CPUs at any time,
+ * cgroup-v2.rst), else all that the parent has: then they would run where nobody asked for. */
+static int check_effective(int dfd, const struct cg_write *w, const char *file, const char *value, struct err *e)
+{
+	char effective[64], text[65536];
+
+	snprintf(effective, sizeof(effective), "%.40s.effective", file);
+	ssize_t n = io_read_at(dfd, effective, text, sizeof(text));
+	if (n < 0)
+		return err_at(e, err_sys(e, (int)n, "read %s", effective), w->origin);
+	if (cg_readback_covers(value, text))
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	return err_at(e,
+		      err_set(e, ERR_UNSUPPORTED, 0, "write %s = %.200s: none of them belong to the parent cgroup, %s reads \"%.80s\"", file, value,
+			      effective, text),
+		      w->origin);
+}
+
+/* What was written is what is in force. Files that can only be written (memory.reclaim) answer -EINVAL, without CAP_DAC_OVERRIDE -EACCES. */
+static int check_written(const struct cgroup *cg, const struct cg_write *w, const char *file, const char *value, struct err *e)
+{
+	char text[65536];
+	int dfd = cg->dfd[w->hier];
+	ssize_t n = io_read_at(dfd, file, text, sizeof(text));
+
+	if (n == -EINVAL || n == -EACCES)
+		return 0;
+	if (n < 0)
+		return err_at(e, err_sys(e, (int)n, "read back %s", file), w->origin);
+	if (!cg_readback_agrees(file, value, text)) {
+		/* Splitting it into words has left terminators in it. */
+		n = io_read_at(dfd, file, text, sizeof(text));
+		return differs(w, file, value, n < 0 ? memcpy(text, "?", 2) : text, "", e);
+	}
+	bool set = cg->lay->h[w->hier].v2 && (streq(file, "cpuset.cpus") || streq(file, "cpuset.mems"));
+	return set && value[0] != '\n' ? check_effective(dfd, w, file, value, e) : 0;
+}
+
 static int write_one(const struct cgroup *cg, const struct cg_write *w, struct err *e)
 {
 	const char *file = w->file, *value = w->value;
@@ -93,7 +165,10 @@ static int write_one(const struct cgroup *cg, const struct cg_write *w, struct e
 		value = w->alt_value;
 		r = io_write_once_at(dfd, file, value, strlen(value));
 	}
-	return r < 0 ? write_failed(w, file, value, r, e) : 0;
+	/* Where the kernel can't limit it there is no limit. */
+	if (r == -ENOENT && w->unlimited)
+		return 0;
+	return r < 0 ? write_failed(w, file, value, r, e) : check_written(cg, w, file, value, e);
 }
 
 int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when when, struct err *e)

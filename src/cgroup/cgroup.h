@@ -65,6 +65,7 @@ struct cg_write {
 	const char *alt_file; /* where the kernel has no `file` (I/O schedulers differ): this one gets alt_value; NULL:
 				 none */
 	const char *alt_value;
+	bool unlimited; /* "no limit": fine where the kernel has no such file */
 };
 
 struct cg_writes {
@@ -120,7 +121,8 @@ int cg_create(const struct cg_layout *l, const char *path, const char *token, st
  * throughout: who made them is on the directories themselves. */
 int cg_open(const struct cg_layout *l, const char *path, struct cgroup *ret, struct err *e);
 void cg_close(struct cgroup *cg);
-/* Perform the writes with `when`, in order; error text "write memory.max = 4096" with the origin as path. */
+/* Perform the writes with `when`, in order, and read each back: what the file shows must be what was written, but for what the kernel is known to make of
+ * it (readback.c). Error text "write memory.max = 4096" with the origin as path. */
 int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when when, struct err *e);
 /* Put the device filter in force: v1 devices.deny/allow, v2 BPF attached to the directory (replaced atomically when one
  * of ours is there). */
@@ -184,5 +186,17 @@ int cg_oom_watch_open(const struct cgroup *cg, struct cg_oom_watch *ret, struct 
  * for it. -ENODEV, without *e, when the cgroup is gone. */
 int cg_oom_watch_take(struct cg_oom_watch *w, uint64_t *ret);
 void cg_oom_watch_close(struct cg_oom_watch *w);
+
+/* What was counted before something is tried in the cgroup; all zero for a new one. (blame.c) */
+struct cg_hits {
+	int64_t oom_kills; /* processes killed for the memory limit; -1 unknown */
+	int64_t memory_hits; /* how often it was reached; -1 unknown */
+};
+void cg_hits_read(const struct cgroup *cg, struct cg_hits *ret);
+/* Something failed in the cgroup with errno `code` (0: a process died without a word). Is one of its limits the likely reason? Then print, for the end of the
+ * error's text, "; cgroup reports oom_kill 1 (memory limit 262144, peak 262144)". */
+bool cg_blame(const struct cgroup *cg, const struct cg_hits *before, int code, char *buf, size_t size);
+/* Is there no room for `more` processes under the cgroup's own pids limit? */
+bool cg_pids_full(const struct cgroup *cg, unsigned more);
 
 #endif

@@ -2,6 +2,7 @@
 cgroup_sources = \
 	src/cgroup/apply.c \
 	src/cgroup/cg_kill.c \
+	src/cgroup/blame.c \
 	src/cgroup/cg_plan.c \
 	src/cgroup/cg_remove.c \
 	src/cgroup/cg_util.c \
@@ -15,6 +16,7 @@ cgroup_sources = \
 	src/cgroup/layout.c \
 	src/cgroup/oom.c \
 	src/cgroup/path.c \
+	src/cgroup/readback.c \
 	src/cgroup/res_common.c \
 	src/cgroup/res_v1.c \
 	src/cgroup/res_v2.c \

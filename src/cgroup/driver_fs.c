@@ -98,6 +98,24 @@ static int adopt(int fd, const char *rel, struct err *e)
 	return 0;
 }
 
+/* In a threaded subtree whole processes have no place, and a new directory there is "domain invalid". Making it threaded would take its controllers of
+ * memory and more away, and change the subtree of whoever made it so. (cgroup-v2.rst, Threads) */
+static int check_type(int dfd, const char *rel, struct err *e)
+{
+	char type[32];
+	ssize_t n = io_read_at(dfd, "cgroup.type", type, sizeof(type));
+
+	if (n < 0)
+		return err_at(e, err_sys(e, (int)n, "read cgroup.type of cgroup %s", rel), "linux.cgroupsPath");
+	type[strcspn(type, "\n")] = '\0';
+	if (streq(type, "domain"))
+		return 0;
+	return err_at(e,
+		      err_set(e, ERR_UNSUPPORTED, 0, "the cgroup %s is of type \"%s\": it lies in a threaded subtree, which holds threads, not containers", rel,
+			      type),
+		      "linux.cgroupsPath");
+}
+
 static int open_leaf(struct cgroup *cg, int root_fd, unsigned i, const char *rel, const char *token, struct err *e)
 {
 	scoped_fd int fd = openat(root_fd, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -105,6 +123,9 @@ static int open_leaf(struct cgroup *cg, int root_fd, unsigned i, const char *rel
 
 	if (fd < 0)
 		return err_sys(e, -errno, "open cgroup %s", rel);
+	r = cg->lay->h[i].v2 ? check_type(fd, rel, e) : 0;
+	if (r < 0)
+		return r;
 	r = cg->made[i] ? cg_token_set(fd, token) : adopt(fd, rel, e);
 	/* A cgroup file system without attributes: only empty directories will be removed then, nothing killed. */
 	if (cg->made[i] && r < 0 && r != -EOPNOTSUPP && r != -EPERM)

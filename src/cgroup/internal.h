@@ -70,6 +70,16 @@ enum cg_when cg_quota_when(const struct oci_cpu *c);
  * ⌈10^((l² + 125·l)/612 − 7/34)⌉ with l = log2(shares); 1024 gives 100. */
 unsigned cg_shares_to_weight(uint64_t shares);
 
+/* ---- what a file shows after a write ---- */
+
+#define CG_VALUE_MAX 4096 /* the kernel takes at most a page in one write */
+
+/* Does `text`, read from `file` (changed by the call), mean the one line `value` that was written to it, after what the kernel may make of it: rounding to
+ * pages, ends of a range, another form of a list, no line for a limit that is none? Pure. */
+bool cg_readback_agrees(const char *file, const char *value, char *text);
+/* Does the list "0-3,7" have everything that `inner` has? */
+bool cg_readback_covers(const char *outer, const char *inner);
+
 /* ---- device rules ---- */
 
 /* Check the configuration's rules, append the default ones, drop those that can't matter. Pure. */

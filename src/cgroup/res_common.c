@@ -71,10 +71,15 @@ void cg_add_u64(struct cg_out *o, const char *origin, const char *file, uint64_t
 
 void cg_add_limit(struct cg_out *o, const char *origin, const char *file, int64_t v, const char *unlimited)
 {
-	if (v < 0)
-		cg_add(o, origin, CG_EARLY, file, unlimited);
-	else
+	size_t n = o->w->n;
+
+	if (v >= 0) {
 		cg_add_u64(o, origin, file, (uint64_t)v);
+		return;
+	}
+	cg_add(o, origin, CG_EARLY, file, unlimited);
+	if (o->r == 0)
+		o->w->v[n].unlimited = true;
 }
 
 void cg_add_alt(struct cg_out *o, const char *origin, const char *file, const char *value, const char *alt_file,

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* linux.resources as files of cgroup v1. Pure. Beside it: Documentation/admin-guide/cgroup-v1 and config-linux.md,
  * Control groups. */
-#include "base/log.h"
 #include "cgroup/internal.h"
 
 #define CPU "linux.resources.cpu."
@@ -56,11 +55,9 @@ void cg_v1_memory(struct cg_out *o, const struct oci_resources *r)
 		cg_add_limit(o, MEMORY "swap", "memory.memsw.limit_in_bytes", m->swap.v, "-1");
 	if (m->reservation.set)
 		cg_add_limit(o, MEMORY "reservation", "memory.soft_limit_in_bytes", m->reservation.v, "-1");
-	if (m->kernel.set) {
-		log_debug(
-			"linux.resources.memory.kernel: the kernel doesn't enforce memory.kmem.limit_in_bytes since Linux 5.16");
+	/* Kernels since 5.16 don't enforce it, and some of them take the value all the same: seen when it is read back. */
+	if (m->kernel.set)
 		cg_add_limit(o, MEMORY "kernel", "memory.kmem.limit_in_bytes", m->kernel.v, "-1");
-	}
 	if (m->kernel_tcp.set)
 		cg_add_limit(o, MEMORY "kernelTCP", "memory.kmem.tcp.limit_in_bytes", m->kernel_tcp.v, "-1");
 	if (m->swappiness.set)
@@ -70,13 +67,17 @@ void cg_v1_memory(struct cg_out *o, const struct oci_resources *r)
 		       m->disable_oom_killer.v ? "1" : "0");
 }
 
+/* `max` is what the kernel has room for: it keeps operations in 32 bits, and cuts what is more (4294967296 would become 0, no limit). The largest number is
+ * no limit. */
 static void add_throttle(struct cg_out *o, const char *property, const char *file, const struct oci_throttle_device *v,
-			 size_t n)
+			 size_t n, uint64_t max)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		uint64_t rate = v[i].rate.v < max ? v[i].rate.v : max;
+
 		cg_add(o, cg_printf(o, BLOCK_IO "%s[%zu]", property, i), CG_EARLY, file,
-		       cg_printf(o, "%lld:%lld %llu", (long long)v[i].major.v, (long long)v[i].minor.v,
-				 (unsigned long long)v[i].rate.v));
+		       cg_printf(o, "%lld:%lld %llu", (long long)v[i].major.v, (long long)v[i].minor.v, (unsigned long long)rate));
+	}
 }
 
 /* Weights belong to BFQ since 5.0, when CFQ left the kernel and leaf weights with it. */
@@ -100,13 +101,13 @@ void cg_v1_blkio(struct cg_out *o, const struct oci_resources *r)
 			       cg_printf(o, "%lld:%lld %u", (long long)d->major.v, (long long)d->minor.v, d->weight.v));
 	}
 	add_throttle(o, "throttleReadBpsDevice", "blkio.throttle.read_bps_device", b->throttle_read_bps,
-		     b->n_throttle_read_bps);
+		     b->n_throttle_read_bps, UINT64_MAX);
 	add_throttle(o, "throttleWriteBpsDevice", "blkio.throttle.write_bps_device", b->throttle_write_bps,
-		     b->n_throttle_write_bps);
+		     b->n_throttle_write_bps, UINT64_MAX);
 	add_throttle(o, "throttleReadIOPSDevice", "blkio.throttle.read_iops_device", b->throttle_read_iops,
-		     b->n_throttle_read_iops);
+		     b->n_throttle_read_iops, UINT32_MAX);
 	add_throttle(o, "throttleWriteIOPSDevice", "blkio.throttle.write_iops_device", b->throttle_write_iops,
-		     b->n_throttle_write_iops);
+		     b->n_throttle_write_iops, UINT32_MAX);
 }
 
 void cg_v1_hugetlb(struct cg_out *o, const struct oci_resources *r)

@@ -82,7 +82,7 @@ void cg_v2_memory(struct cg_out *o, const struct oci_resources *r)
 	if (m->swap.set)
 		cg_add_limit(o, MEMORY "swap", "memory.swap.max", m->swap.v < 0 ? -1 : m->swap.v - m->limit.v, "max");
 	else if (m->limit.set && m->limit.v < 0)
-		cg_add(o, MEMORY "limit", CG_EARLY, "memory.swap.max", "max");
+		cg_add_limit(o, MEMORY "limit", "memory.swap.max", -1, "max");
 	if (m->reservation.set)
 		cg_add_limit(o, MEMORY "reservation", "memory.low", m->reservation.v, "max");
 }
@@ -138,8 +138,17 @@ void cg_v2_hugetlb(struct cg_out *o, const struct oci_resources *r)
 	cg_res_hugetlb(o, r, "max");
 }
 
-/* Files of the core that act on processes or on the tree under them: no property of a container. */
-static const char *const unified_forbidden[] = { "cgroup.procs", "cgroup.threads", "cgroup.kill", "cgroup.freeze" };
+/* Files of the core that are no property of a container. */
+static const struct {
+	const char *key, *why;
+} unified_forbidden[] = {
+	{ "cgroup.procs", "this file acts on processes; it can't be set by the configuration" },
+	{ "cgroup.threads", "this file acts on processes; it can't be set by the configuration" },
+	{ "cgroup.kill", "this file acts on processes; it can't be set by the configuration" },
+	{ "cgroup.freeze", "this file acts on processes; it can't be set by the configuration" },
+	{ "cgroup.subtree_control", "a cgroup that hands controllers to its children can't hold the container's processes" },
+	{ "cgroup.type", "a threaded cgroup can't hold the container's processes" },
+};
 
 /* Which rule does the key break? NULL for none. On success *ret_ctl is the controller's name, "" for the core's own
  * files. */
@@ -153,8 +162,8 @@ static const char *unified_fault(struct cg_out *o, const char *key, const char *
 	if (n == 0 || !key[n] || !key[n + 1] || strlen(key) > CG_NAME_MAX)
 		return "must be the name of a file of the cgroup, like \"memory.high\"";
 	for (size_t i = 0; i < ARRAY_LEN(unified_forbidden); i++)
-		if (streq(key, unified_forbidden[i]))
-			return "this file acts on processes; it can't be set by the configuration";
+		if (streq(key, unified_forbidden[i].key))
+			return unified_forbidden[i].why;
 	/* Pressure files of all resources are the core's; irq is the only one that is no controller. */
 	bool core = str_starts(key, "cgroup.") || str_starts(key, "irq.");
 	*ret_ctl = core ? "" : cg_printf(o, "%.*s", (int)n, key);

@@ -22,6 +22,7 @@ struct execution {
 	struct plan plan;
 	struct cgroup cg;
 	bool cg_open, pid_file_written;
+	bool place_late; /* its pids cgroup is full: what is born in the joined pid namespace is moved there before it is released */
 	struct child child;
 	int init_pidfd, console_sock, pidfd_sock, master;
 	uint32_t namespaces;
@@ -112,7 +113,7 @@ static int make_plan(struct execution *x, const struct hull *h, const struct hul
 		return r;
 	struct seccomp_cache cache = { .root_dfd = x->c.dir.root_dfd };
 	struct plan_exec_opts po = { .id = x->c.rec.id, .preserved = preserved, .n_preserved = o->preserve_fds,
-				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces,
+				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces, .place_late = x->place_late,
 				     .init_root = own_mount_namespace(x->cfg) ? NULL : oci_arena_printf(x->arena, "/proc/%d/root", (int)x->c.rec.init.pid),
 				     .shares_ptrace = has_ptrace(x->cfg), .cache = &cache,
 				     .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
@@ -153,6 +154,8 @@ static int prepare(struct execution *x, const struct hull *h, const struct hull_
 	r = compare_namespaces(x, e);
 	if (r == 0)
 		r = open_cgroup(x, o, e);
+	/* Room for S and I. */
+	x->place_late = r == 0 && (x->namespaces & CLONE_NEWPID) && cg_pids_full(&x->cg, 2);
 	if (r == 0)
 		r = make_plan(x, h, o, e);
 	if (r == 0 && o->console_socket && (x->console_sock = console_connect(o->console_socket, "--console-socket", e)) < 0)
@@ -202,11 +205,12 @@ static int spawn_placed(struct execution *x, struct spawn_fds *fds, struct err *
 
 static int spawn(struct execution *x, bool may_go_below, struct err *e)
 {
-	int tasks[CG_HIER_MAX], n = cg_open_tasks(&x->cg, tasks, ARRAY_LEN(tasks), e), r;
+	int tasks[CG_HIER_MAX], n = x->place_late ? 0 : cg_open_tasks(&x->cg, tasks, ARRAY_LEN(tasks), e), r;
 
 	if (n < 0)
 		return n;
-	struct spawn_fds fds = { .cgroup = cg_clone_fd(&x->cg), .start = -1, .pidfd = x->init_pidfd, .tasks = tasks };
+	cg_hits_read(&x->cg, &x->child.before);
+	struct spawn_fds fds = { .cgroup = x->place_late ? -1 : cg_clone_fd(&x->cg), .start = -1, .pidfd = x->init_pidfd, .tasks = tasks };
 	if (n != x->plan.slots.n_tasks)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, x->plan.slots.n_tasks);
 	else
@@ -218,7 +222,15 @@ static int spawn(struct execution *x, bool may_go_below, struct err *e)
 	}
 	for (int i = 0; i < n; i++)
 		close(tasks[i]);
-	return r;
+	return spawn_blame(&x->child, &x->cg, r, e);
+}
+
+static int adopt(struct execution *x, struct err *e)
+{
+	int r = spawn_blame(&x->child, &x->cg, spawn_adopt(&x->child, SETUP_TIMEOUT_MS, e), e);
+
+	/* It waits for RELEASE, and has done nothing yet. */
+	return r == 0 && x->place_late ? cg_move(&x->cg, x->child.pid, e) : r;
 }
 
 static int follow(struct execution *x, const struct hull_exec_opts *o, struct err *e)
@@ -232,7 +244,7 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 	if (r == 0 && early)
 		r = spawn_take_listener(&x->child, SETUP_TIMEOUT_MS, &x->cg, e);
 	if (r == 0 && (x->plan.hdr.fin.flags & FIN_JOIN_PID))
-		r = spawn_adopt(&x->child, SETUP_TIMEOUT_MS, e);
+		r = adopt(x, e);
 	if (r == 0 && early)
 		r = spawn_introduce(&x->child, &x->agent, e);
 	if (r == 0)

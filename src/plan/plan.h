@@ -44,6 +44,7 @@ struct plan_exec_opts {
 	const int *preserved; size_t n_preserved;
 	bool joins_pid;            /* the container has a pid namespace other than the caller's */
 	uint32_t namespaces;       /* CLONE_NEW… that the container has and the caller is not in */
+	bool place_late;           /* the process enters no cgroup by itself: the host moves it once it is born */
 	uint32_t log_level;
 	const char *init_root;     /* /proc/PID/root of the container's init where it was entered by chroot; NULL: the root of its mount namespace */
 	bool shares_ptrace;        /* the container's bounding set has CAP_SYS_PTRACE */

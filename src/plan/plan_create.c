@@ -6,7 +6,7 @@
 #include "plan/plan.h"
 
 /* Slots that the host fills come first, so that the list of fds is as long as their number. */
-static void add_given_slots(struct plan *p, bool gate, bool pidfd)
+static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
 {
 	const struct cg_layout *l = &p->facts->cg;
 	int32_t fds[3 + CG_HIER_MAX];
@@ -17,7 +17,7 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd)
 	if (pidfd)
 		p->slots.pidfd = plan_slot(p);
 	for (unsigned i = 0; i < l->n; i++) {
-		if (l->h[i].v2)
+		if (l->h[i].v2 || !tasks)
 			continue;
 		int16_t slot = plan_slot(p);
 		if (p->slots.tasks < 0)
@@ -151,7 +151,7 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 	ret->hdr.log_level = o->log_level;
 	ret->listen_fds = o->listen_fds;
 	ret->cache = o->cache;
-	add_given_slots(ret, o->gate, false);
+	add_given_slots(ret, o->gate, false, true);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	if (o->gate)
 		ret->hdr.fin.flags |= FIN_GATE;
@@ -176,7 +176,7 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	start_plan(ret, f, cfg, a);
 	ret->cache = o->cache;
 	ret->hdr.log_level = o->log_level;
-	add_given_slots(ret, false, true);
+	add_given_slots(ret, false, true, !o->place_late);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	for (int16_t i = 0; i < ret->slots.n_tasks; i++) {
 		struct step *s = plan_step(ret, STEP_TASKS, PH_ENTER, WHO_S, "linux.cgroupsPath");

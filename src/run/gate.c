@@ -46,6 +46,7 @@ int gate_start(const struct state_dir *d, const struct state_rec *rec, const str
 		return c.ctl.fd;
 	c.pid = rec->init.pid;
 	c.pidfd = proc_id_open(&rec->init);
+	cg_hits_read(cg, &c.before);
 	r = ctl_send(&c.ctl, CTL_START, 0, token, sizeof(token), -1);
 	if (r < 0)
 		r = err_sys(e, r, "send START to container \"%s\"", rec->id);

@@ -76,7 +76,7 @@ static int spawn(struct creation *c, struct err *e)
 	if (r == 0 && !state_still_ours(&c->dir))
 		r = err_set(e, ERR_STATE, 0, "container \"%s\" was deleted while it was being created", c->id);
 	if (r == 0)
-		r = spawn_init(&c->plan, &fds, &c->child, e);
+		r = spawn_blame(&c->child, &c->cg, spawn_init(&c->plan, &fds, &c->child, e), e);
 	for (int i = 0; i < n; i++)
 		close(tasks[i]);
 	if (r < 0)

@@ -150,7 +150,7 @@ int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, s
 	char number[NUM_U64_MAX_CHARS];
 	char name[] = "hull-init";
 
-	*ret = (struct child){ .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1, .side = CTL_HOST } };
+	*ret = (struct child){ .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1, .side = CTL_HOST }, .before = ret->before };
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(e, -errno, "socketpair");
 	ret->ctl.fd = pair[0];
@@ -184,12 +184,22 @@ static void read_phase(pid_t pid, char *buf, size_t size)
 	buf[strcspn(buf, "\n")] = '\0';
 }
 
-/* The child is gone without a word: say how, where, and whether the memory limit did it. */
-static int explain_death(struct child *c, const struct cgroup *cg, struct err *e)
+int spawn_blame(const struct child *c, const struct cgroup *cg, int r, struct err *e)
+{
+	char why[128];
+	size_t n = strnlen(e->msg, sizeof(e->msg) - 1);
+
+	if (r < 0 && cg && cg_blame(cg, &c->before, e->code, why, sizeof(why)))
+		snprintf(e->msg + n, sizeof(e->msg) - n, "%s", why);
+	return r;
+}
+
+/* The child is gone without a word: say how and where. */
+static int explain_death(struct child *c, struct err *e)
 {
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 	siginfo_t si = { 0 };
-	char phase[32], oom[96] = "";
+	char phase[32];
 
 	if (c->pidfd < 0 || poll(&p, 1, 1000) <= 0)
 		return err_set(e, ERR_PEER, EPIPE, "init closed its control socket without a word");
@@ -197,19 +207,18 @@ static int explain_death(struct child *c, const struct cgroup *cg, struct err *e
 	if (waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED) < 0)
 		return err_set(e, ERR_PEER, EPIPE, "init ended while at \"%s\"", phase);
 	c->pid = 0;
-	int64_t kills = cg ? cg_oom_kills(cg) : -1;
-	if (kills > 0)
-		snprintf(oom, sizeof(oom), "; the cgroup reports %lld OOM kills: the memory limit is too low", (long long)kills);
 	if (si.si_code == CLD_EXITED)
-		return err_set(e, ERR_PEER, 0, "init ended with status %d while at \"%s\"%s", si.si_status, phase, oom);
-	return err_set(e, ERR_PEER, 0, "init was killed by signal %d while at \"%s\"%s", si.si_status, phase, oom);
+		return err_set(e, ERR_PEER, 0, "init ended with status %d while at \"%s\"", si.si_status, phase);
+	return err_set(e, ERR_PEER, 0, "init was killed by signal %d while at \"%s\"", si.si_status, phase);
 }
 
 int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg *ret, int *ret_fd, const struct cgroup *cg, struct err *e)
 {
 	int r = ctl_expect(&c->ctl, type, timeout_ms, ret, ret_fd, e);
 
-	return r == -EPIPE && e->kind == ERR_PEER ? explain_death(c, cg, e) : r;
+	if (r == -EPIPE && e->kind == ERR_PEER)
+		r = explain_death(c, e);
+	return spawn_blame(c, cg, r, e);
 }
 
 int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg, int sock, int *ret_master, struct err *e)
@@ -286,7 +295,7 @@ int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, st
 	if (r == 0 && m.arg)
 		r = spawn_introduce(c, agent, e);
 	/* The agent may have to answer for execve itself: how long that takes is its affair. */
-	return r < 0 ? r : expect_end(c, m.arg ? -1 : timeout_ms, e);
+	return r < 0 ? r : spawn_blame(c, cg, expect_end(c, m.arg ? -1 : timeout_ms, e), e);
 }
 
 int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e)
@@ -294,9 +303,9 @@ int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, st
 	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 	int r = expect_end(c, timeout_ms, e);
 
-	if (r < 0)
-		return r;
-	return poll(&p, 1, 0) > 0 ? explain_death(c, cg, e) : 0;
+	if (r == 0 && poll(&p, 1, 0) > 0)
+		r = explain_death(c, e);
+	return spawn_blame(c, cg, r, e);
 }
 
 void spawn_end(struct child *c, bool kill)

@@ -16,6 +16,7 @@ struct child {
 	struct ctl ctl;
 	int setup_pidfd; /* S's when it is not I, until it is reaped; -1 */
 	int listener;    /* of the seccomp filter, until the agent has it; -1 */
+	struct cg_hits before; /* of its cgroup, to tell whether a limit is the reason of a failure */
 };
 
 /* What the child is given beside the plan. fds are the caller's and stay open here. */
@@ -29,7 +30,8 @@ struct spawn_fds {
 /* hull-init is born from a private sealed copy by clone3(VM|VFORK) + execveat, so that the caller's size costs nothing. Returns 0; -EAGAIN with *e when the cgroup's
  * pids limit is reached (the caller may try without fds->cgroup and move the child). (clone(2), memfd_create(2)) */
 int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, struct err *e);
-/* ctl_expect with this child: an end of file becomes "init was killed by signal N while at PHASE". `cg` may be NULL. */
+/* ctl_expect with this child: an end of file becomes "init was killed by signal N while at PHASE". Limits of `cg` that
+ * may be the reason are named. `cg` may be NULL. */
 int spawn_expect(struct child *c, unsigned type, int timeout_ms, struct ctl_msg *ret, int *ret_fd, const struct cgroup *cg, struct err *e);
 /* Wait for CONSOLE, check that what came is a pty's master, and hand it over `sock`; without one (-1) it stays here, in *ret_master. */
 int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg, int sock, int *ret_master, struct err *e);
@@ -44,6 +46,8 @@ int spawn_introduce(struct child *c, struct agent *agent, struct err *e);
 int spawn_wait_exec(struct child *c, int timeout_ms, const struct cgroup *cg, struct agent *agent, struct err *e);
 /* Wait until the child has closed its end after RELEASE: it listens at the gate. */
 int spawn_wait_gate(struct child *c, int timeout_ms, const struct cgroup *cg, struct err *e);
+/* A failure `r` of the child (or to make it): when a limit of its cgroup is the likely reason, *e says so. `cg` may be NULL. Returns r. */
+int spawn_blame(const struct child *c, const struct cgroup *cg, int r, struct err *e);
 /* Close; kill and reap what still runs when `kill` is set. */
 void spawn_end(struct child *c, bool kill);
 

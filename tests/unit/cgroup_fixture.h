@@ -7,8 +7,10 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -80,6 +82,26 @@ static inline void remove_ours(void)
 		ck_assert_msg(!exists(i, path), "%s is left", file_of(i, path, ""));
 		ck_assert_msg(!exists(i, base), "%s is left", file_of(i, base, ""));
 	}
+}
+
+/* From here on the test runs in a mount namespace where the v2 hierarchy alone is mounted. False where there is none. */
+static inline bool only_v2(void)
+{
+	int v2 = cg_layout_v2(&lay);
+	char dir[128];
+
+	if (v2 < 0)
+		return false;
+	snprintf(dir, sizeof(dir), CG_MOUNT "/%s", lay.h[v2].dir);
+	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	if (lay.h[v2].dir[0])
+		ck_assert_int_eq(mount(dir, CG_MOUNT, NULL, MS_BIND, NULL), 0);
+	ok(cg_layout_detect(&lay, &e));
+	ck_assert_int_eq(lay.mode, CG_MODE_V2);
+	ck_assert_uint_eq(lay.n, 1);
+	ck_assert_str_eq(lay.h[0].dir, "");
+	return true;
 }
 
 /* A process born in the v2 cgroup that goes into the v1 ones by itself, then runs `f`. Its answer is the exit status. */

@@ -223,6 +223,10 @@ static const struct row io_rows[] = {
 	  "blkio/blkio.throttle.read_iops_device=8:1 0", 0 },
 	{ "{\"blockIO\":{\"throttleWriteIOPSDevice\":[{\"major\":8,\"minor\":1,\"rate\":6}]}}", V1,
 	  "blkio/blkio.throttle.write_iops_device=8:1 6", 0 },
+	{ "{\"blockIO\":{\"throttleWriteIOPSDevice\":[{\"major\":8,\"minor\":1,\"rate\":4294967296}]}}", V1,
+	  "blkio/blkio.throttle.write_iops_device=8:1 4294967295", 0 },
+	{ "{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":1,\"rate\":4294967296}]}}", V1,
+	  "blkio/blkio.throttle.read_bps_device=8:1 4294967296", 0 },
 	{ "{\"blockIO\":{\"throttleReadBpsDevice\":[{\"major\":8,\"minor\":1,\"rate\":600}],"
 	  "\"throttleWriteBpsDevice\":[{\"major\":8,\"minor\":1,\"rate\":0}],"
 	  "\"throttleReadIOPSDevice\":[{\"major\":8,\"minor\":1,\"rate\":7},{\"major\":9,\"minor\":0,\"rate\":18446744073709551615}],"
@@ -292,6 +296,10 @@ static const struct row unified_rows[] = {
 	{ "{\"unified\":{\"cgroup.kill\":\"1\"}}", V2, "! linux.resources.unified.cgroup.kill: acts on processes", 0 },
 	{ "{\"unified\":{\"cgroup.freeze\":\"1\"}}", V2, "! linux.resources.unified.cgroup.freeze: acts on processes",
 	  0 },
+	{ "{\"unified\":{\"cgroup.subtree_control\":\"+pids\"}}", V2,
+	  "! linux.resources.unified.cgroup.subtree_control: can't hold the container's processes", 0 },
+	{ "{\"unified\":{\"cgroup.type\":\"threaded\"}}", V2,
+	  "! linux.resources.unified.cgroup.type: a threaded cgroup can't hold", 0 },
 	{ "{}", NONE, "", 0 },
 };
 

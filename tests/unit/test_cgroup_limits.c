@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* src/cgroup with real cgroups: limits, device filters of both versions, controllers of v2. */
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 #include "cgroup_fixture.h"
@@ -153,26 +151,7 @@ START_TEST(test_devices_v1)
 }
 END_TEST
 
-/* ---- v2 alone, in a mount namespace where nothing else is mounted ---- */
-
-static bool only_v2(void)
-{
-	int v2 = cg_layout_v2(&lay);
-	char dir[128];
-
-	if (v2 < 0)
-		return false;
-	snprintf(dir, sizeof(dir), CG_MOUNT "/%s", lay.h[v2].dir);
-	ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
-	ck_assert_int_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	if (lay.h[v2].dir[0])
-		ck_assert_int_eq(mount(dir, CG_MOUNT, NULL, MS_BIND, NULL), 0);
-	ok(cg_layout_detect(&lay, &e));
-	ck_assert_int_eq(lay.mode, CG_MODE_V2);
-	ck_assert_uint_eq(lay.n, 1);
-	ck_assert_str_eq(lay.h[0].dir, "");
-	return true;
-}
+/* ---- v2 alone ---- */
 
 START_TEST(test_v2_lifecycle)
 {

@@ -7,7 +7,9 @@ unit_programs = \
 	tests/unit/test_base \
 	tests/unit/test_cgroup \
 	tests/unit/test_cgroup_devices \
+	tests/unit/test_cgroup_filter \
 	tests/unit/test_cgroup_limits \
+	tests/unit/test_cgroup_readback \
 	tests/unit/test_cgroup_root \
 	tests/unit/test_cli \
 	tests/unit/test_cli_out \

@@ -27,7 +27,17 @@ def _v2():
     return any((h / "cgroup.controllers").exists() for h in snapshot.hierarchies())
 
 
+def _memory():
+    return any((h / "cgroup.controllers").exists() and "memory" in (h / "cgroup.controllers").read_text().split() for h in snapshot.hierarchies())
+
+
+def _memory_v1():
+    return (snapshot.CGROUP_ROOT / "memory/memory.limit_in_bytes").exists()
+
+
 FEATURES = {
+    "the controller memory": lambda: _memory() or _memory_v1(),
+    "the controller memory on cgroup v1": _memory_v1,
     "cgroup v1": _v1,
     "cgroup v2": _v2,
     "a hybrid layout of cgroups": lambda: _v1() and _v2(),
