@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "lib/bundle.h"
 #include "lib/container.h"
+#include "run/rdt.h"
 
 int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const int **ret, struct err *e)
 {
@@ -65,10 +66,13 @@ static int make_token(uint8_t *raw, char *hex, struct err *e)
 	return 0;
 }
 
+#define UNDO_MAX 4 /* cgroup, resctrl group, its monitoring group, process */
+
 static int fill_record(struct creation *c, const char *bundle, struct err *e)
 {
-	static const size_t n_undo = 2;
-	struct undo *undo = oci_arena_alloc(c->arena, n_undo * sizeof(*undo));
+	const struct plan_rdt *rdt = &c->plan.rdt;
+	struct undo *undo = oci_arena_alloc(c->arena, UNDO_MAX * sizeof(*undo));
+	size_t n_undo = 0;
 	char boot[64];
 	int r = state_boot_id(boot, sizeof(boot));
 
@@ -76,8 +80,13 @@ static int fill_record(struct creation *c, const char *bundle, struct err *e)
 		return err_sys(e, r, "read the boot id");
 	if (!undo)
 		return err_sys(e, -ENOMEM, "record of container \"%s\"", c->id);
-	undo[0] = (struct undo){ UNDO_CGROUP, c->plan.cgroup_path };
-	undo[1] = (struct undo){ UNDO_PROCESS, NULL };
+	undo[n_undo++] = (struct undo){ UNDO_CGROUP, c->plan.cgroup_path };
+	/* A class of service with a name of its own may be shared: it stays. */
+	if (rdt->on && !rdt->named)
+		undo[n_undo++] = (struct undo){ UNDO_RDT, rdt->group };
+	if (rdt->mon_group)
+		undo[n_undo++] = (struct undo){ UNDO_RDT, rdt->mon_group };
+	undo[n_undo++] = (struct undo){ UNDO_PROCESS, NULL };
 	c->rec.version = STATE_VERSION;
 	c->rec.stage = STAGE_CREATING;
 	c->rec.id = c->id;
@@ -139,6 +148,8 @@ int creation_open(struct creation *c, const struct hull *h, const struct hull_cr
 		c->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e);
 	if (o->pidfd_socket && c->pidfd_sock < 0)
 		return c->pidfd_sock;
+	if (c->plan.rdt.on && (c->rdt_dfd = rdt_open(e)) < 0)
+		return c->rdt_dfd;
 	if (c->immediate && (r = agent_connect(c->cfg, &c->rec, OCI_STATUS_CREATED, c->arena, &c->agent, e)) < 0)
 		return r;
 	c->root_dfd = state_root_open(h->root, true, e);
@@ -178,7 +189,7 @@ int creation_claim(struct creation *c, struct err *e)
 void creation_abandon(struct creation *c)
 {
 	char text[ERR_RENDER_MAX];
-	struct err e;
+	struct err e, none;
 	int r;
 
 	netdev_undo(&c->netdevs);
@@ -196,6 +207,9 @@ void creation_abandon(struct creation *c)
 		if (r >= 0)
 			r = state_remove(&c->dir, &e);
 	}
+	/* Made for this creation alone: nobody else relies on it yet. */
+	if (c->rdt_made && c->plan.rdt.named)
+		rdt_remove(c->rdt_dfd, c->plan.rdt.group, c->rec.token, &none);
 	if (r < 0)
 		log_warn("container %s is not wholly removed after its failed creation, `delete --force` will try again: %s", c->id,
 			 err_render(&e, text, sizeof(text)));
@@ -205,7 +219,7 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 } };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1 };
 	int r = facts_detect(&c.facts, e);
 
 	if (r == 0)
@@ -232,7 +246,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 		 const char **ret_text, struct err *e)
 {
 	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 } };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1 };
 	char text[4096];
 	int r = 0;
 

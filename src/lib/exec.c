@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "lib/container.h"
 #include "lib/create.h"
+#include "run/rdt.h"
 
 struct execution {
 	struct oci_arena *arena;
@@ -260,6 +261,16 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 	return r < 0 ? r : spawn_wait_exec(&x->child, SETUP_TIMEOUT_MS, &x->cg, &x->agent, e);
 }
 
+/* The process of an exec shares the container's class of service. */
+static int join_rdt(struct execution *x, struct err *e)
+{
+	scoped_fd int root_dfd = x->plan.rdt.on ? rdt_open(e) : -EBADF;
+
+	if (!x->plan.rdt.on)
+		return 0;
+	return root_dfd < 0 ? root_dfd : rdt_join(root_dfd, &x->plan.rdt, x->child.pid, e);
+}
+
 static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret_status, struct err *e)
 {
 	struct wait_ctx w;
@@ -268,6 +279,8 @@ static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret
 	if (r < 0)
 		return r;
 	r = spawn(x, !o->cgroup, e);
+	if (r == 0)
+		r = join_rdt(x, e);
 	if (r == 0)
 		r = follow(x, o, e);
 	if (r < 0 && x->pid_file_written)

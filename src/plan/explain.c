@@ -210,6 +210,15 @@ static void say_devices(const struct plan *p, struct buf *b)
 	}
 }
 
+static void say_rdt(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "resctrl group %s, %s", p->rdt.group[0] ? p->rdt.group : "/", p->rdt.must_exist ? "must exist" : p->rdt.named ? "made or compared" : "made");
+	for (const char *s = p->rdt.schemata; *s; s += strcspn(s, "\n") + 1)
+		buf_printf(b, ", %.*s", (int)strcspn(s, "\n"), s);
+	if (p->rdt.mon_group)
+		buf_printf(b, ", monitored in %s", p->rdt.mon_group);
+}
+
 static void say_spawn(const struct plan *p, struct buf *b)
 {
 	buf_add(b, "clone3 ");
@@ -315,6 +324,7 @@ static void say_exec(const struct plan *p, struct buf *b)
 }
 
 static bool always(const struct plan *p) { return p->mem != NULL; }
+static bool if_rdt(const struct plan *p) { return p->rdt.on; }
 static bool if_host_hooks(const struct plan *p) { return p->host_hooks; }
 static bool if_container_hooks(const struct plan *p) { return p->hdr.fin.create_container.n; }
 static bool if_start_hooks(const struct plan *p) { return p->hdr.fin.start_container.n; }
@@ -333,6 +343,7 @@ static const struct fixed {
 	void (*say)(const struct plan *p, struct buf *b);
 } fixed[] = {
 	{ PH_CGROUP, WHO_HOST, false, "linux.resources.devices", always, say_devices },
+	{ PH_CGROUP, WHO_HOST, false, "linux.intelRdt", if_rdt, say_rdt },
 	{ PH_SPAWN, WHO_HOST, true, "linux.namespaces", always, say_spawn },
 	{ PH_MOUNT, WHO_S, true, "root.path", always, say_root },
 	{ PH_HOOKS, WHO_HOST, true, "hooks", if_host_hooks, say_host_hooks },

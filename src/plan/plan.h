@@ -54,6 +54,16 @@ struct plan_exec_opts {
 /* Slots that the host fills. -1: not used by this plan. */
 struct plan_slots { int16_t ctl, start, pidfd, tasks, n_tasks; };
 
+/* linux.intelRdt, decided. */
+struct plan_rdt {
+	bool on;
+	const char *group;      /* below the root of resctrl; "" its own, default group */
+	const char *schemata;   /* lines to write, or to compare with an existing group; "" none */
+	const char *mon_group;  /* path of the monitoring group, NULL none */
+	bool named;             /* closID: may be shared, and stays when the container goes */
+	bool must_exist;
+};
+
 struct plan {
 	struct blob hdr;           /* copied to the front of `mem` when sealed */
 	char *mem; size_t len, cap; /* the block, in the arena */
@@ -72,6 +82,7 @@ struct plan {
 	uint32_t joined;           /* CLONE_NEW… joined by path */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
+	struct plan_rdt rdt;
 	bool net_devices;          /* the host moves network devices: steps STEP_NETDEV */
 	bool sealed;
 	struct seccomp_cache *cache;
@@ -112,6 +123,7 @@ void plan_add_namespaces(struct plan *p);
 int plan_add_ident(struct plan *p, struct err *e);
 /* linux.netDevices: before the sysctls, which may name them. */
 int plan_add_net_devices(struct plan *p, struct err *e);
+int plan_add_rdt(struct plan *p, const char *id, struct err *e);
 int plan_add_sysctls(struct plan *p, struct err *e);
 int plan_add_mounts(struct plan *p, struct err *e);
 /* A mount of type cgroup (v2_only: cgroup2) at `at`: what the container may see of the hierarchies. */

@@ -120,7 +120,9 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 	if (r < 0)
 		return r;
 	plan_add_namespaces(p);
-	r = plan_add_net_devices(p, e);
+	r = plan_add_rdt(p, o->id, e);
+	if (r == 0)
+		r = plan_add_net_devices(p, e);
 	if (r == 0)
 		r = plan_add_ident(p, e);
 	if (r == 0)
@@ -197,6 +199,8 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 		ret->hdr.pidns_slot = ret->slots.pidfd;
 	}
 	r = plan_add_process(ret, proc, "process", e);
+	if (r == 0)
+		r = plan_add_rdt(ret, o->id, e);
 	if (r == 0)
 		r = plan_add_filter(ret, o->shares_ptrace, e);
 	if (r < 0)

@@ -59,7 +59,6 @@ int plan_refuse(const struct facts *f, const struct oci_config *c, struct err *e
 	char path[160];
 	int r;
 	const struct { bool set; const char *path, *what; } rows[] = {
-		{ l->intel_rdt, "linux.intelRdt", "Intel RDT is" },
 		{ l->memory_policy, "linux.memoryPolicy", "a memory policy is" },
 		{ l->personality, "linux.personality", "a personality is" },
 		{ given(l->mount_label), "linux.mountLabel", f->selinux ? "a mount label is" : "SELinux is not active on this host, and labels are" },

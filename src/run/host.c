@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "base/fd.h"
+#include "run/rdt.h"
 
 struct oci_state host_state(const struct state_rec *rec, enum oci_status status)
 {
@@ -230,14 +231,24 @@ static void note_container_hooks(struct creation *c, const struct err *e)
 		c->hooks_ran = true;
 }
 
+/* resctrl has no group into which a process could be born: the set-up process is put there while it waits, and what it makes inherits it. */
+static int join_rdt(struct creation *c, struct err *e)
+{
+	return c->plan.rdt.on ? rdt_join(c->rdt_dfd, &c->plan.rdt, c->child.pid, e) : 0;
+}
+
 int host_build(struct creation *c, struct err *e)
 {
 	int r = make_cgroup(c, e);
 
+	if (r == 0 && c->plan.rdt.on)
+		r = rdt_prepare(c->rdt_dfd, &c->plan.rdt, c->rec.token, &c->rdt_made, e);
 	if (r == 0)
 		r = spawn(c, e);
 	if (r == 0)
 		r = note_process(c, e);
+	if (r == 0)
+		r = join_rdt(c, e);
 	if (r == 0)
 		r = follow(c, e);
 	if (r < 0)
@@ -277,6 +288,7 @@ void host_close(struct creation *c)
 {
 	netdev_close(&c->netdevs);
 	agent_close(&c->agent);
+	fd_close(&c->rdt_dfd);
 	if (c->spawned)
 		spawn_end(&c->child, false);
 	if (c->cgroup_open)

@@ -23,6 +23,8 @@ struct creation {
 	struct state_dir dir;
 	struct cgroup cg;
 	struct child child;
+	int rdt_dfd;       /* root of resctrl, -1: not asked for */
+	bool rdt_made;     /* its group is ours */
 	struct netdevs netdevs;
 	struct agent agent; /* run: gets the listener of the filter */
 	const char *pid_file;

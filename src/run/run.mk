@@ -8,6 +8,7 @@ run_sources = \
 	src/run/netdev.c src/run/netdev.h \
 	src/run/pidfile.c \
 	src/run/pty.c src/run/pty.h \
+	src/run/rdt.c src/run/rdt.h \
 	src/run/run.h \
 	src/run/spawn.c src/run/spawn.h \
 	src/run/undo.c \

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "run/rdt.h"
 
 struct undo_ctx {
 	const struct state_rec *rec;
@@ -118,6 +119,32 @@ static int remove_cgroup(struct undo_ctx *u, const char *path, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+/* A group of resctrl that carries the token; where resctrl isn't mounted (any more) there is none. */
+static int remove_rdt(struct undo_ctx *u, const char *path, struct err *e)
+{
+	struct err none;
+	scoped_fd int root_dfd = rdt_open(&none);
+
+	if (root_dfd < 0 || !u->rec->token[0] || path[0] == '/' || strstr(path, ".."))
+		return 0;
+	int r = rdt_remove(root_dfd, path, u->rec->token, e);
+	if (r == -EPERM) {
+		log_warn("container %s: resctrl group %s does not carry its token: left alone", u->rec->id, path);
+		return 0;
+	}
+	return r;
+}
+
+static int kill_one(struct undo_ctx *u, const struct undo *v, struct err *e)
+{
+	return v->kind == UNDO_PROCESS ? kill_process(u, e) : v->kind == UNDO_CGROUP ? kill_cgroup(u, v->arg, e) : 0;
+}
+
+static int remove_one(struct undo_ctx *u, const struct undo *v, struct err *e)
+{
+	return v->kind == UNDO_PROCESS ? await_process(u, e) : v->kind == UNDO_CGROUP ? remove_cgroup(u, v->arg, e) : remove_rdt(u, v->arg, e);
+}
+
 /* First everything is killed, then the rest: a process in a frozen v1 cgroup dies only when cg_kill thaws it. */
 static int undo_all(struct undo_ctx *u, struct err *e)
 {
@@ -125,9 +152,9 @@ static int undo_all(struct undo_ctx *u, struct err *e)
 	int r = 0;
 
 	for (size_t i = u->rec->n_undo; i-- > 0 && r >= 0;)
-		r = v[i].kind == UNDO_PROCESS ? kill_process(u, e) : kill_cgroup(u, v[i].arg, e);
+		r = kill_one(u, &v[i], e);
 	for (size_t i = u->rec->n_undo; i-- > 0 && r >= 0;)
-		r = v[i].kind == UNDO_PROCESS ? await_process(u, e) : remove_cgroup(u, v[i].arg, e);
+		r = remove_one(u, &v[i], e);
 	return r < 0 ? r : 0;
 }
 

@@ -29,10 +29,11 @@
 
 /* The record as the tables can describe it. */
 enum rec_stage { REC_STAGE_NONE, REC_STAGE_CREATING, REC_STAGE_CREATED };
-enum rec_undo_kind { REC_UNDO_NONE, REC_UNDO_PROCESS, REC_UNDO_CGROUP };
+/* enum undo_kind, and before it a word for "absent". */
+enum rec_undo_kind { REC_UNDO_NONE, REC_UNDO_PROCESS, REC_UNDO_CGROUP, REC_UNDO_RDT };
 
 static const char *const stage_word[] = { NULL, "creating", "created" };
-static const char *const undo_kind_word[] = { NULL, "process", "cgroup" };
+static const char *const undo_kind_word[] = { NULL, "process", "cgroup", "rdt" };
 static const struct oci_words rec_stage_words = { stage_word, ARRAY_LEN(stage_word) };
 static const struct oci_words rec_undo_kind_words = { undo_kind_word, ARRAY_LEN(undo_kind_word) };
 
@@ -132,7 +133,7 @@ static int doc_add_lists(struct rec_doc *doc, const struct state_rec *rec, struc
 		return -ENOMEM;
 	for (size_t i = 0; i < rec->n_undo; i++)
 		doc->undo[doc->n_undo++] = (struct rec_undo){
-			.kind = rec->undo[i].kind == UNDO_PROCESS ? REC_UNDO_PROCESS : REC_UNDO_CGROUP,
+			.kind = (enum rec_undo_kind)(rec->undo[i].kind + 1),
 			.arg = rec->undo[i].arg,
 		};
 	for (int t = OCI_NS_NONE + 1; t < OCI_NS_MAX; t++)
@@ -325,11 +326,9 @@ static int take_lists(const struct rec_doc *doc, struct oci_arena *a, struct sta
 	if (!ret->undo)
 		return -ENOMEM;
 	for (size_t i = 0; i < doc->n_undo; i++) {
-		bool process = doc->undo[i].kind == REC_UNDO_PROCESS;
-		if (!process && !doc->undo[i].arg)
+		if (doc->undo[i].kind != REC_UNDO_PROCESS && !doc->undo[i].arg)
 			return -EBADMSG;
-		ret->undo[ret->n_undo++] =
-			(struct undo){ .kind = process ? UNDO_PROCESS : UNDO_CGROUP, .arg = doc->undo[i].arg };
+		ret->undo[ret->n_undo++] = (struct undo){ .kind = (uint8_t)(doc->undo[i].kind - 1), .arg = doc->undo[i].arg };
 	}
 	for (size_t i = 0; i < doc->n_ns; i++)
 		ret->ns[doc->ns[i].type] = (struct ns_id){ .dev = doc->ns[i].dev.v, .ino = doc->ns[i].ino.v };

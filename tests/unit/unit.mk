@@ -18,6 +18,7 @@ unit_programs = \
 	tests/unit/test_hooks \
 	tests/unit/test_ocispec \
 	tests/unit/test_pty \
+	tests/unit/test_rdt \
 	tests/unit/test_record \
 	tests/unit/test_rootfs \
 	tests/unit/test_seccomp \

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""linux.intelRdt where no resctrl is mounted: an error that says so, and nothing is made. What is written there is in tests/plan and tests/unit/test_rdt.c."""
+import pytest
+
+
+@pytest.mark.skipif("resctrl" in open("/proc/mounts", encoding="utf-8").read(), reason="this machine has resctrl")
+@pytest.mark.parametrize("rdt", [{}, {"closID": "/"}, {"closID": "gold", "l3CacheSchema": "L3:0=f"}, {"enableMonitoring": True}])
+@pytest.mark.parametrize("verb", ["create", "run"])
+def test_no_resctrl(container, rdt, verb):
+    container(linux={"intelRdt": rdt}).fails(verb, match=verb + r" .*: no resctrl file system is mounted: .* \(linux\.intelRdt\).*")
