@@ -185,6 +185,19 @@ bool oci_fail(struct oci_parser *p, size_t at, const char *fmt, ...)
 	return false;
 }
 
+bool oci_recover(struct oci_parser *p)
+{
+	if (p->locating)
+		return !p->fatal;
+	if (!p->notes || !p->notes->fail || p->fatal || p->n_told == OCI_DIAGS_MAX)
+		return false;
+	oci_tell(p);
+	if (p->depth)
+		p->frames[p->depth - 1].partial = true;
+	p->failed = p->by_rule = false;
+	return true;
+}
+
 bool oci_rule_fail(struct oci_parser *p, const char *rel, const char *fmt, ...)
 {
 	va_list ap;

@@ -30,6 +30,7 @@ struct oci_key {
 struct oci_frame {
 	enum oci_frame_kind kind;
 	bool is_array;
+	bool partial;                  /* OBJECT: a member was wrong and is missing in the object */
 	const struct oci_desc *desc;   /* OBJECT: its table */
 	const struct oci_field *field; /* OBJECT: row of the current key, NULL when unknown; others: the row to fill */
 	char *obj;                     /* OBJECT: the object; others: the object that `field` belongs to */
@@ -55,6 +56,9 @@ struct oci_parser {
 	size_t depth;                  /* open brackets */
 	unsigned n_unknown;            /* notes about unknown properties so far */
 	bool failed;                   /* *d is filled */
+	bool fatal;                    /* nothing can be said of what follows */
+	unsigned n_told;               /* errors that notes->fail has heard of */
+	struct oci_diag first;         /* of them */
 	bool finishing;                /* yajl has all of the text */
 	size_t last_end;               /* offset behind the last token that made sense; `last` says what it was */
 	enum oci_last { OCI_LAST_OPEN, OCI_LAST_KEY, OCI_LAST_VALUE } last;
@@ -138,6 +142,10 @@ void oci_buf_add_quoted(struct oci_text_buf *b, const char *s, size_t len);
 void oci_path_write(const struct oci_parser *p, char *buf, size_t size);
 /* Fill the diagnostic for the value being read, which stands at offset `at`. Return false. */
 bool oci_fail(struct oci_parser *p, size_t at, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Tell an error that isn't the last word, forget it, and go on. False when the parsing ends here. */
+bool oci_recover(struct oci_parser *p);
+/* Hand the diagnostic to notes->fail, with its position (parse.c). */
+void oci_tell(struct oci_parser *p);
 /* The same for a member of the object that is being closed: `rel` as in "devices[3].major". */
 bool oci_rule_fail(struct oci_parser *p, const char *rel, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void oci_rule_warn(struct oci_parser *p, const char *rel, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

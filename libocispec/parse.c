@@ -108,16 +108,19 @@ static bool string_ok(struct oci_parser *p, const char *s, size_t len)
 
 static const struct oci_field document = { .kind = OCI_K_OBJ };
 
+static bool take_scalar(struct oci_parser *p, const struct oci_value *v)
+{
+	if (v->type == OCI_J_STRING && !string_ok(p, v->s, v->len))
+		return false;
+	return p->depth ? scalar_in_frame(p, v) : oci_wrong_type(p, &document, false, v);
+}
+
 static int on_scalar(struct oci_parser *p, struct oci_value *v)
 {
 	v->end = token_end(p);
 	if (p->locating && !keep_looking(p, v))
 		return 0;
-	if (v->type == OCI_J_STRING && !string_ok(p, v->s, v->len))
-		return 0;
-	if (!p->depth)
-		return oci_wrong_type(p, &document, false, v);
-	if (!scalar_in_frame(p, v))
+	if (!take_scalar(p, v) && !oci_recover(p))
 		return 0;
 	value_done(p);
 	return 1;
@@ -222,20 +225,34 @@ static bool key_in_map(struct oci_parser *p, struct oci_frame *f, const char *s,
 	return !rule || oci_fail(p, string_at(p), "this key — %s", rule);
 }
 
+static bool take_key(struct oci_parser *p, struct oci_frame *f, const char *s, size_t len)
+{
+	if (f->kind == OCI_FR_OBJECT)
+		return key_in_object(p, f, s, len);
+	if (f->kind == OCI_FR_SKIP)
+		return remember_key(p, f, s, len);
+	return key_in_map(p, f, s, len);
+}
+
 static int on_key(void *arg, const unsigned char *key, size_t len)
 {
 	struct oci_parser *p = arg;
 	struct oci_frame *f = top(p);
 	const char *s = (const char *)key;
 
-	if (!string_ok(p, s, len))
+	if (string_ok(p, s, len)) {
+		token_done(p, OCI_LAST_KEY);
+		if (take_key(p, f, s, len))
+			return 1;
+	}
+	/* What stands under a wrong key is read and dropped. */
+	if (!oci_recover(p))
 		return 0;
 	token_done(p, OCI_LAST_KEY);
-	if (f->kind == OCI_FR_OBJECT)
-		return key_in_object(p, f, s, len);
-	if (f->kind == OCI_FR_SKIP)
-		return remember_key(p, f, s, len);
-	return key_in_map(p, f, s, len);
+	f->field = f->kind == OCI_FR_OBJECT ? NULL : f->field;
+	f->key_len = f->key ? f->key_len : 1;
+	f->key = f->key ? f->key : "?";
+	return 1;
 }
 
 static void push(struct oci_parser *p, struct oci_frame f)
@@ -276,9 +293,9 @@ static bool open_member(struct oci_parser *p, struct oci_frame *f, const struct 
 	const struct oci_field *row = f->field;
 	void *child;
 
+	f->set |= row_bit(f);
 	if (!opens[row->kind].ok || opens[row->kind].bracket != v->type)
 		return oci_wrong_type(p, row, false, v);
-	f->set |= row_bit(f);
 	if (row->kind != OCI_K_OBJ) {
 		push(p, (struct oci_frame){ .kind = opens[row->kind].frame,
 					    .is_array = v->type == OCI_J_ARRAY,
@@ -310,24 +327,40 @@ static bool open_element(struct oci_parser *p, struct oci_frame *f, const struct
 	return push_object(p, row->desc, element, v->end - 1);
 }
 
+/* The bracket belongs to something unknown. */
+static bool is_skipped(const struct oci_parser *p)
+{
+	const struct oci_frame *f = &p->frames[p->depth ? p->depth - 1 : 0];
+
+	return p->depth && (f->kind == OCI_FR_SKIP || (f->kind == OCI_FR_OBJECT && (!f->field || f->field->kind == OCI_K_SKIP)));
+}
+
+static bool take_bracket(struct oci_parser *p, const struct oci_value *v)
+{
+	if (!p->depth)
+		return open_document(p, v);
+	return top(p)->kind == OCI_FR_OBJECT ? open_member(p, top(p), v) : open_element(p, top(p), v);
+}
+
 static int on_open(struct oci_parser *p, enum oci_json type)
 {
 	struct oci_value v = { .type = type, .end = token_end(p) };
-	struct oci_frame *f;
 
 	token_done(p, OCI_LAST_OPEN);
 	if (p->locating && !keep_looking(p, &v))
 		return 0;
-	if (!p->depth)
-		return open_document(p, &v);
-	if (p->depth == OCI_DEPTH_MAX)
+	if (p->depth == OCI_DEPTH_MAX) {
+		p->fatal = true;
 		return oci_fail(p, v.end - 1, "nested deeper than %d levels", OCI_DEPTH_MAX);
-	f = top(p);
-	if (f->kind == OCI_FR_SKIP || (f->kind == OCI_FR_OBJECT && (!f->field || f->field->kind == OCI_K_SKIP))) {
-		push(p, (struct oci_frame){ .kind = OCI_FR_SKIP, .is_array = type == OCI_J_ARRAY, .at = v.end - 1 });
-		return 1;
 	}
-	return f->kind == OCI_FR_OBJECT ? open_member(p, f, &v) : open_element(p, f, &v);
+	if (!is_skipped(p)) {
+		if (take_bracket(p, &v))
+			return 1;
+		if (!oci_recover(p))
+			return 0;
+	}
+	push(p, (struct oci_frame){ .kind = OCI_FR_SKIP, .is_array = type == OCI_J_ARRAY, .at = v.end - 1 });
+	return 1;
 }
 
 static int on_open_map(void *p)
@@ -342,31 +375,32 @@ static int on_open_array(void *p)
 
 static bool check_required(struct oci_parser *p, const struct oci_frame *f)
 {
-	for (unsigned i = 0; i < f->desc->n; i++)
+	bool ok = true;
+
+	for (unsigned i = 0; i < f->desc->n && ok; i++)
 		if (f->desc->fields[i].required && !(f->set & UINT64_C(1) << i))
-			return oci_rule_fail(p, f->desc->fields[i].name, "required, but absent");
-	return true;
+			ok = oci_rule_fail(p, f->desc->fields[i].name, "required, but absent") || oci_recover(p);
+	return ok;
 }
 
+/* A rule is for objects that are whole. */
 static bool close_object(struct oci_parser *p, struct oci_frame *f)
 {
 	if (p->locating)
 		return true;
 	if (!oci_keys_unique(p, f) || !check_required(p, f))
 		return false;
-	return !f->desc->rule || f->desc->rule(p, f->obj);
+	return !f->desc->rule || f->partial || f->desc->rule(p, f->obj);
 }
 
 /* The list is given to its member when the frame is gone, so that an error names the property and not an element. */
 static bool close_list(struct oci_parser *p, struct oci_frame *f)
 {
-	struct oci_frame closed;
+	bool ok = f->kind == OCI_FR_ARRAY || oci_keys_unique(p, f) || oci_recover(p);
+	struct oci_frame closed = *f;
 
-	if (f->kind != OCI_FR_ARRAY && !oci_keys_unique(p, f))
-		return false;
-	closed = *f;
 	p->depth--;
-	return oci_store_items(p, &closed);
+	return ok && oci_store_items(p, &closed);
 }
 
 static int on_close(void *arg)
@@ -378,9 +412,10 @@ static int on_close(void *arg)
 	f->key = NULL;
 	if (f->kind == OCI_FR_OBJECT || f->kind == OCI_FR_SKIP) {
 		ok = f->kind == OCI_FR_OBJECT ? close_object(p, f) : oci_keys_unique(p, f);
-		p->depth -= ok;
+		ok = ok || oci_recover(p);
+		p->depth--;
 	} else {
-		ok = close_list(p, f);
+		ok = close_list(p, f) || oci_recover(p);
 	}
 	if (ok)
 		value_done(p);
@@ -470,6 +505,7 @@ static void fail_syntax(struct oci_parser *p)
 	struct oci_text_buf b = { .s = shown, .size = sizeof(shown) };
 
 	oci_buf_add_foreign(&b, p->text + at, n, 24);
+	p->fatal = true;
 	if (n)
 		oci_fail(p, at, "not valid JSON at `%s`: %.*s", shown, words_len, words);
 	else
@@ -480,6 +516,7 @@ static void fail_syntax(struct oci_parser *p)
 
 static void fail_escape(struct oci_parser *p, size_t at, const char *why)
 {
+	p->fatal = true;
 	oci_fail(p, at, "`%.*s` — %s", (int)(p->len - at < 6 ? p->len - at : 6), p->text + at, why);
 }
 
@@ -521,6 +558,15 @@ static void locate(struct oci_parser *p)
 	oci_diag_position(p->d, p->text, p->len, again.fail_at);
 }
 
+void oci_tell(struct oci_parser *p)
+{
+	if (p->by_rule)
+		locate(p);
+	p->notes->fail(p->notes->arg, p->d);
+	if (!p->n_told++)
+		p->first = *p->d;
+}
+
 void *oci_parse(const struct oci_desc *desc, struct oci_arena *a, const char *text, size_t len,
 		const struct oci_notes *notes, struct oci_diag *d)
 {
@@ -541,7 +587,11 @@ void *oci_parse(const struct oci_desc *desc, struct oci_arena *a, const char *te
 		oci_fail(&p, 0, "not valid JSON: it begins with a byte order mark");
 	else
 		run(&p);
-	if (p.failed && p.by_rule)
+	if (p.failed && notes && notes->fail)
+		oci_tell(&p);
+	else if (p.failed && p.by_rule)
 		locate(&p);
-	return p.failed ? NULL : p.root;
+	if (p.n_told)
+		*d = p.first;
+	return p.failed || p.n_told ? NULL : p.root;
 }

@@ -26,6 +26,12 @@ bool oci_rule_mount(struct oci_parser *p, const void *obj)
 	return true;
 }
 
+/* After an error elsewhere in the document an element may lack what is required. */
+static bool same_type(const struct oci_rlimit *a, const struct oci_rlimit *b)
+{
+	return a->type && b->type && strcmp(a->type, b->type) == 0;
+}
+
 /* config.md, POSIX process: a limit that is listed twice is an error. */
 bool oci_rule_process(struct oci_parser *p, const void *obj)
 {
@@ -34,7 +40,7 @@ bool oci_rule_process(struct oci_parser *p, const void *obj)
 
 	for (size_t i = 0; i < process->n_rlimits; i++)
 		for (size_t j = 0; j < i; j++)
-			if (strcmp(process->rlimits[i].type, process->rlimits[j].type) == 0) {
+			if (same_type(&process->rlimits[i], &process->rlimits[j])) {
 				snprintf(rel, sizeof(rel), "rlimits[%zu].type", i);
 				return oci_rule_fail(p, rel, "\"%s\" — rlimits[%zu] has this type already",
 						     process->rlimits[i].type, j);
@@ -93,6 +99,8 @@ static bool namespaces_unique(struct oci_parser *p, const struct oci_linux *l)
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		enum oci_namespace_type t = l->namespaces[i].type;
 
+		if (!t)
+			continue; /* wrong, and told already */
 		if (first[t]) {
 			snprintf(rel, sizeof(rel), "namespaces[%zu].type", i);
 			return oci_rule_fail(p, rel, "\"%s\" — namespaces[%zu] has this type already",

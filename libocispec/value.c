@@ -114,6 +114,7 @@ bool oci_wrong_type(struct oci_parser *p, const struct oci_field *f, bool elemen
 
 bool oci_out_of_memory(struct oci_parser *p)
 {
+	p->fatal = true;
 	return oci_fail(p, p->last_end, "the document needs more memory than is allowed or there");
 }
 

@@ -20,6 +20,8 @@ struct oci_diag {
 enum oci_note { OCI_NOTE_DEBUG, OCI_NOTE_WARNING };
 struct oci_notes {
 	void (*say)(void *arg, enum oci_note level, const char *path, const char *msg);
+	/* Wants every error, not only the first one; NULL: the first one ends the parsing. */
+	void (*fail)(void *arg, const struct oci_diag *d);
 	void *arg;
 };
 
@@ -31,17 +33,31 @@ extern const struct oci_desc oci_config_desc, oci_process_desc, oci_resources_de
 #define OCI_DOC_MAX ((size_t)64 << 20)
 #define OCI_DEPTH_MAX 64
 #define OCI_STRING_MAX ((size_t)1 << 20)
+/* So many errors of one document are told. */
+#define OCI_DIAGS_MAX 100
 
 /* Parse the document `text` of `len` bytes (need not be NUL-terminated) as the object that `desc` describes, check every row's
  * constraint and the cross-field rules. The object and all it points to live in `a`.
  * Returns the object, or NULL with `d` filled. Unknown keys are a debug note, never an error; a key that differs from a known one
- * only by case, a duplicate key, a wrong type, trailing data and excessive nesting are errors. null means absent. */
+ * only by case, a duplicate key, a wrong type, trailing data and excessive nesting are errors. null means absent.
+ * With notes->fail every error is told there, about OCI_DIAGS_MAX of them, as far as the text is JSON and memory suffices; the result is NULL then,
+ * too, and `d` the first one. */
 void *oci_parse(const struct oci_desc *desc, struct oci_arena *a, const char *text, size_t len, const struct oci_notes *notes,
 		struct oci_diag *d);
 
 /* Write `obj` as JSON into the arena; absent members are left out. `indent` 0 gives one line, else pretty-printed with that many spaces.
  * Returns the NUL-terminated text (its length in *ret_len when not NULL), or NULL when memory ran out. */
 const char *oci_write(const struct oci_desc *desc, const void *obj, unsigned indent, struct oci_arena *a, size_t *ret_len);
+
+/* What has been taken out of lists, so that indices still mean the document's. Begin with zeroes. */
+#define OCI_PRUNED_MAX 64
+struct oci_pruned_element { const void *list; size_t index; };
+struct oci_pruned { struct oci_pruned_element v[OCI_PRUNED_MAX]; size_t n; };
+/* Take out of `obj` the deepest part along `path` that a valid document may lack: an optional member, an element. With `up` above 0 the part so many levels
+ * above. The path counts in indices of `obj` as it is. False when nothing along it may be absent. */
+bool oci_prune(const struct oci_desc *desc, void *obj, const char *path, unsigned up, struct oci_pruned *p);
+/* The same path in the indices that the document had before anything was taken out, into `buf`. */
+void oci_prune_path(const struct oci_desc *desc, void *obj, const char *path, const struct oci_pruned *p, char *buf, size_t size);
 
 /* The word of an enumerated value ("network"), or NULL. One function per enum, by the same table that the parser reads. */
 const char *oci_namespace_word(enum oci_namespace_type t);

@@ -2,6 +2,7 @@
 /* Reads a document by libocispec and prints it in canonical form, or its one error line:
  *
  *   ocidump KIND FILE      KIND: config process resources state features container-process-state
+ *   ocidump --all KIND FILE     prints every error line
  *   ocidump --notes KIND FILE   also prints notes ("debug PATH: …", "warning PATH: …") to stderr
  *   ocidump --repeat N KIND FILE   parses N times and prints the CPU microseconds of one pass
  *   ocidump --batch        for each "KIND LENGTH\n" + LENGTH bytes on stdin one line: "ok", or the error line
@@ -153,6 +154,26 @@ static int dump(const struct oci_desc *desc, const char *text, size_t len, const
 	return status;
 }
 
+static void print_each(void *arg, const struct oci_diag *d)
+{
+	(void)arg;
+	print_diag(stdout, d);
+}
+
+/* Every error; the first must be the one that is returned, which is the one that a caller without `fail` sees. */
+static int dump_all(const struct oci_desc *desc, const char *text, size_t len)
+{
+	const struct oci_notes notes = { .fail = print_each };
+	struct oci_arena a = { 0 };
+	struct oci_diag d;
+	void *obj = oci_parse(desc, &a, text, len, &notes, &d);
+
+	if (!obj)
+		print_diag(stderr, &d);
+	oci_arena_release(&a);
+	return !obj;
+}
+
 static int repeat(const struct oci_desc *desc, const char *text, size_t len, long times)
 {
 	struct timespec from, to;
@@ -215,6 +236,7 @@ int main(int argc, char **argv)
 	size_t len;
 	char *text;
 	int i = 1, status;
+	bool all = false;
 
 	if (argc == 2 && strcmp(argv[1], "--table") == 0)
 		return print_tables();
@@ -224,13 +246,17 @@ int main(int argc, char **argv)
 		notes = &printer;
 		i++;
 	}
+	if (argc > i && strcmp(argv[i], "--all") == 0) {
+		all = true;
+		i++;
+	}
 	if (argc > i + 1 && strcmp(argv[i], "--repeat") == 0) {
 		times = atol(argv[i + 1]);
 		i += 2;
 	}
 	desc = argc == i + 2 ? find_kind(argv[i]) : NULL;
 	if (!desc) {
-		fprintf(stderr, "usage: ocidump [--notes] [--repeat N] KIND FILE | --batch | --table\n");
+		fprintf(stderr, "usage: ocidump [--all] [--notes] [--repeat N] KIND FILE | --batch | --table\n");
 		return 2;
 	}
 	text = read_file(argv[i + 1], &len);
@@ -238,7 +264,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ocidump: %s: %s\n", argv[i + 1], strerror(errno));
 		return 2;
 	}
-	status = times > 0 ? repeat(desc, text, len, times) : dump(desc, text, len, notes);
+	status = all ? dump_all(desc, text, len) : times > 0 ? repeat(desc, text, len, times) : dump(desc, text, len, notes);
 	free(text);
 	return status;
 }

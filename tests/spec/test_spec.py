@@ -67,6 +67,62 @@ def test_reject(name):
     assert (done.returncode, done.stdout) == (1, b"")
 
 
+@pytest.mark.parametrize("name", names("reject"))
+def test_all_errors_begin_with_the_first(name):
+    """Who wants every error hears the same one first, and goes on."""
+    done = run("--all", kind_of(name), os.path.join(HERE, "reject", name + ".json"))
+    expected = read("reject", name + ".txt")
+    assert done.stderr.decode() == expected
+    assert done.stdout.decode().startswith(expected)
+    assert done.returncode == 1
+
+
+def test_accepted_documents_have_no_error():
+    for name in names("accept"):
+        done = run("--all", kind_of(name), os.path.join(HERE, "accept", name + ".json"))
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), name
+
+
+def test_all_errors():
+    """One of each kind in one document: each is told once, with its place, and what follows is still looked at.
+    Rules about several members (here: two namespaces of one type) wait until the object is whole."""
+    text = """{
+"ociVersion": 5,
+"Hostname": "x",
+"process": {"cwd": "relative", "args": "sh", "rlimits": [{"type": "RLIMIT_NOPE", "soft": 1, "hard": 1}, {"soft": -1}], "cwd": "/"},
+"mounts": [{"source": "a"}, 7, {"destination": "/x", "options": [1, "ro"], "uidMappings": []}, {"destination": ""}],
+"annotations": {"a": "b", "a": "c", "": "d"},
+"linux": {"namespaces": [{"type": "pid"}, {"type": "net"}, {"type": "pid"}, "uts"], "cgroupsPath": [{"x": [1, 2]}],
+  "resources": {"pids": {"limit": 1.5}, "cpu": {"quota": 10, "burst": 20}, "devices": {"a": {"b": null}}}}
+}"""
+    done = run("--all", "config", "-", data=text.encode())
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 1
+    found = [line.split(": ", 2)[:2] for line in lines]
+    assert found == [
+        ["2:15", "ociVersion"], ["3:1", "Hostname"], ["4:20", "process.cwd"], ["4:40", "process.args"],
+        ["4:67", "process.rlimits[0].type"], ["4:114", "process.rlimits[1].soft"], ["4:105", "process.rlimits[1].type"],
+        ["4:105", "process.rlimits[1].hard"], ["4:120", "process.cwd"],
+        ["5:12", "mounts[0].destination"], ["5:29", "mounts[1]"], ["5:66", "mounts[2].options[0]"],
+        ["5:32", "mounts[2].gidMappings"], ["5:112", "mounts[3].destination"],
+        ["6:37", "annotations[\"\"]"], ["6:27", "annotations.a"],
+        ["7:52", "linux.namespaces[1].type"], ["7:77", "linux.namespaces[3]"], ["7:100", "linux.cgroupsPath"],
+        ["8:35", "linux.resources.pids.limit"], ["8:71", "linux.resources.cpu.burst"], ["8:87", "linux.resources.devices"],
+        ["1:1", "root"]], "\n".join(lines)
+
+
+def test_errors_before_bad_json():
+    done = run("--all", "config", "-", data=b'{"ociVersion": 5, "hostname": 6, ]')
+    assert [line.split(": ")[1] for line in done.stdout.decode().splitlines()][:2] == ["ociVersion", "hostname"]
+    assert "not valid JSON" in done.stdout.decode().splitlines()[2]
+
+
+def test_number_of_errors_is_bounded():
+    text = json.dumps({"ociVersion": "1.0.0", "root": {"path": "r"}, "mounts": [1] * 5000})
+    done = run("--all", "config", "-", data=text.encode())
+    assert len(done.stdout.splitlines()) == 101
+
+
 def test_every_reject_has_its_message_and_none_is_left_over():
     folder = os.listdir(os.path.join(HERE, "reject"))
     assert sorted(n[:-4] for n in folder if n.endswith(".txt")) == names("reject")
