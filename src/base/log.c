@@ -8,6 +8,11 @@
 
 static struct log_sink current;
 
+struct log_sink log_get_sink(void)
+{
+	return current;
+}
+
 void log_set_sink(struct log_sink sink)
 {
 	current = sink;

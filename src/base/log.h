@@ -17,6 +17,8 @@ struct log_sink {
 	enum log_level level; /* lines above it are not even formatted */
 };
 
+/* The sink as it is: for who listens for a while and puts it back. */
+struct log_sink log_get_sink(void);
 /* Replace the sink; a NULL `write` drops everything. */
 void log_set_sink(struct log_sink sink);
 bool log_enabled(enum log_level level);

@@ -34,6 +34,7 @@ static const struct opt help_opts[] = {
 };
 
 static const struct cmd *const commands[] = {
+	&cmd_check,
 	&cmd_create,
 	&cmd_delete,
 	&cmd_events,
@@ -55,7 +56,6 @@ static const struct cmd *const commands[] = {
 
 /* Commands that other runtimes have. `checkpoint --help` must fail: engines take its success for support. */
 static const char *const refused_commands[] = {
-	"check",
 	"checkpoint",
 	"mounts",
 	"restore",

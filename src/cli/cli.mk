@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 cli_sources = \
 	src/cli/cli.c src/cli/cli.h \
+	src/cli/cmd_check.c \
 	src/cli/cmd_create.c \
 	src/cli/cmd_delete.c \
 	src/cli/cmd_events.c \

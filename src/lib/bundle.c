@@ -44,12 +44,10 @@ static const char *kind_of(mode_t mode)
 	return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "not a file";
 }
 
-void *document_read(const struct oci_desc *desc, const char *path, const char *name, struct oci_arena *a, struct err *e)
+char *document_text(const char *path, struct oci_arena *a, size_t *ret_len, struct err *e)
 {
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
 	scoped_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct oci_notes notes = document_notes();
-	struct oci_diag d = { 0 };
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0) {
@@ -71,23 +69,44 @@ void *document_read(const struct oci_desc *desc, const char *path, const char *n
 		err_sys(e, (int)n, "read %s", path);
 		return NULL;
 	}
-	void *doc = oci_parse(desc, a, text, (size_t)n, &notes, &d);
+	*ret_len = (size_t)n;
+	return text;
+}
+
+void *document_read(const struct oci_desc *desc, const char *path, const char *name, struct oci_arena *a, struct err *e)
+{
+	struct oci_notes notes = document_notes();
+	struct oci_diag d = { 0 };
+	size_t len;
+	const char *text = document_text(path, a, &len, e);
+
+	if (!text)
+		return NULL;
+	void *doc = oci_parse(desc, a, text, len, &notes, &d);
 	if (!doc)
 		document_error(&d, name, e);
 	return doc;
 }
 
-int bundle_load(const char *bundle, const char *config, struct oci_arena *a, const char **ret_path, struct oci_config **ret, struct err *e)
+int bundle_find(const char *bundle, const char *config, struct oci_arena *a, const char **ret_bundle, const char **ret_config, struct err *e)
 {
 	char resolved[PATH_MAX];
 
 	if (!realpath(bundle ? bundle : ".", resolved))
 		return err_sys(e, -errno, "bundle %s", bundle ? bundle : ".");
 	const char *file = config ? config : "config.json";
-	char *path = file[0] == '/' ? oci_arena_strdup(a, file) : oci_arena_printf(a, "%s/%s", resolved, file);
-	*ret_path = oci_arena_strdup(a, resolved);
-	if (!path || !*ret_path)
-		return err_sys(e, -ENOMEM, "bundle %s", resolved);
-	*ret = document_read(&oci_config_desc, path, file, a, e);
+	*ret_config = file[0] == '/' ? oci_arena_strdup(a, file) : oci_arena_printf(a, "%s/%s", resolved, file);
+	*ret_bundle = oci_arena_strdup(a, resolved);
+	return *ret_config && *ret_bundle ? 0 : err_sys(e, -ENOMEM, "bundle %s", resolved);
+}
+
+int bundle_load(const char *bundle, const char *config, struct oci_arena *a, const char **ret_path, struct oci_config **ret, struct err *e)
+{
+	const char *path;
+	int r = bundle_find(bundle, config, a, ret_path, &path, e);
+
+	if (r < 0)
+		return r;
+	*ret = document_read(&oci_config_desc, path, config ? config : "config.json", a, e);
 	return *ret ? 0 : e->code ? -e->code : -EINVAL;
 }

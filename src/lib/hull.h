@@ -71,6 +71,20 @@ int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **r
 /* Wait until the container has ended, at most `timeout_ms` (-1: for ever; -ETIMEDOUT). *ret_status: its exit code, or 128 + signal. One that has
  * ended before is answered at once. When nobody could see how it ended that is an error. */
 int hull_wait(const struct hull *h, const char *id, int64_t timeout_ms, int *ret_status, struct err *e);
+/* What is wrong with a configuration, or may be. */
+enum hull_level { HULL_ERROR, HULL_WARNING, HULL_NOTE };
+struct hull_finding {
+	const char *level;        /* "error", "warning", "note" */
+	const char *path;         /* JSON path, or "" */
+	const char *msg;
+	unsigned line, column;    /* in the document, 0: unknown */
+};
+struct hull_findings { struct hull_finding *v; size_t n, cap, n_errors; };
+/* Compare the configuration of `bundle` with the specification, with what this build does and with this host. Nothing is made or changed. Findings are no
+ * failure; -errno: the check could not be made (no such bundle, no memory). */
+int hull_check(const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e);
+/* The findings as one JSON document in the arena; NULL without memory. */
+const char *hull_findings_json(const struct hull_findings *f, struct oci_arena *a);
 /* The features document (features.md) as JSON text in the arena; `about` are its annotations. No side effect, no privilege needed. */
 int hull_features(const struct oci_map *about, struct oci_arena *a, const char **ret_text, struct err *e);
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 lib_sources = \
 	src/lib/bundle.c src/lib/bundle.h \
+	src/lib/check.c src/lib/check.h src/lib/check_host.c src/lib/check_limits.c \
 	src/lib/container.c src/lib/container.h \
 	src/lib/create.c src/lib/create.h \
 	src/lib/delete.c \

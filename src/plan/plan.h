@@ -135,6 +135,8 @@ int plan_add_paths(struct plan *p, struct err *e);
 /* `at` must not lie below a volume that is shared with the host. */
 int plan_check_shared(struct plan *p, const char *at, const char *where, struct err *e);
 int plan_add_process(struct plan *p, const struct oci_process *proc, const char *where, struct err *e);
+/* RLIMIT_… of getrlimit(2), or -1. */
+int plan_rlimit(const char *name);
 /* `traced`: members of the pid namespace may ptrace, whatever this process may. */
 int plan_add_filter(struct plan *p, bool traced, struct err *e);
 int plan_add_hooks(struct plan *p, const struct plan_opts *o, struct err *e);

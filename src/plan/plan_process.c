@@ -20,6 +20,14 @@ static const struct { const char *name; uint32_t resource; } rlimit_names[] = {
 	{ "RLIMIT_STACK", RLIMIT_STACK },
 };
 
+int plan_rlimit(const char *name)
+{
+	for (size_t k = 0; k < ARRAY_LEN(rlimit_names); k++)
+		if (streq(rlimit_names[k].name, name))
+			return (int)rlimit_names[k].resource;
+	return -1;
+}
+
 static int add_rlimits(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
 {
 	struct blob_rlimit limits[ARRAY_LEN(rlimit_names)];
@@ -27,15 +35,13 @@ static int add_rlimits(struct plan *p, const struct oci_process *proc, const cha
 
 	for (size_t i = 0; i < proc->n_rlimits; i++) {
 		const struct oci_rlimit *r = &proc->rlimits[i];
-		size_t k = 0;
-		while (k < ARRAY_LEN(rlimit_names) && !streq(rlimit_names[k].name, r->type))
-			k++;
-		if (k == ARRAY_LEN(rlimit_names) || n == ARRAY_LEN(limits))
+		int resource = plan_rlimit(r->type);
+		if (resource < 0 || n == ARRAY_LEN(limits))
 			return err_config(e, plan_text(p, "%s.rlimits[%zu].type", where, i), "\"%s\" — not a resource limit of this kernel", r->type);
 		if (r->soft.v > r->hard.v)
 			return err_config(e, plan_text(p, "%s.rlimits[%zu].soft", where, i), "%llu — must not be above hard, %llu", (unsigned long long)r->soft.v,
 					  (unsigned long long)r->hard.v);
-		limits[n++] = (struct blob_rlimit){ .resource = rlimit_names[k].resource, .soft = r->soft.v, .hard = r->hard.v };
+		limits[n++] = (struct blob_rlimit){ .resource = (uint32_t)resource, .soft = r->soft.v, .hard = r->hard.v };
 	}
 	p->hdr.fin.rlimits = plan_list(p, limits, n, sizeof(limits[0]));
 	return 0;

@@ -9,7 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.hull_only(reason="names, texts and log levels are each program's own")
 SLEEP = ["/bin/sleep", "1000"]
-COMMANDS = ("create", "start", "state", "kill", "delete", "run", "exec", "pause", "resume", "list", "ps", "spec", "explain", "features", "events", "wait", "stats")
+COMMANDS = ("create", "start", "state", "kill", "delete", "run", "exec", "pause", "resume", "list", "ps", "spec", "explain", "features", "check", "events", "wait", "stats")
 LATER = ("checkpoint", "restore", "update", "mounts")
 
 

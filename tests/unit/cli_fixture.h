@@ -75,6 +75,20 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 	return answer(e);
 }
 
+int hull_check(const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e)
+{
+	ask("check b=%s f=%s\n", or_dash(bundle), or_dash(config));
+	*ret = (struct hull_findings){ .v = oci_arena_alloc(a, 2 * sizeof(*ret->v)), .n = 2, .n_errors = 1 };
+	ret->v[0] = (struct hull_finding){ .level = "error", .path = "root.path", .msg = "bad" };
+	ret->v[1] = (struct hull_finding){ .level = "note", .path = "", .msg = "esc\033" };
+	return answer(e);
+}
+
+const char *hull_findings_json(const struct hull_findings *f UNUSED, struct oci_arena *a UNUSED)
+{
+	return "{}";
+}
+
 int hull_features(const struct oci_map *about, struct oci_arena *a UNUSED, const char **ret_text, struct err *e)
 {
 	ask("features %zu annotations\n", about->n);

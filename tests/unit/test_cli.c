@@ -238,6 +238,8 @@ START_TEST(what_engines_send)
 	must_ask("--root a --root b --root=c start c1 --root d", 0, "start c1\n");
 	must_ask("state c1", 0, "state c1\n");
 	must_ask("ps --format json c1", 0, "ps c1\n");
+	must_ask("check -b /b -f c.json", 1, "check b=/b f=c.json\n");
+	must_ask("check --json", 1, "check b=- f=-\n");
 	must_ask("features", 0, "features 3 annotations\n");
 	must_ask("explain -b /b --json --facts f c1", 0,
 		 "explain c1 root=- b=/b f=- cs=- pf=- pfs=- fds=0 end\njson=1 facts=f\n");
@@ -327,7 +329,7 @@ END_TEST
 
 START_TEST(later_commands_are_refused)
 {
-	static const char *const later[] = { "check", "checkpoint", "mounts", "restore",
+	static const char *const later[] = { "checkpoint", "mounts", "restore",
 					     "update" };
 	char line[128], error[128];
 
