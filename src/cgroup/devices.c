@@ -271,13 +271,14 @@ static int apply_any(struct v1_list *l, const struct cg_device_rule *rule)
 	return r < 0 ? r : apply_rule(l, &one);
 }
 
-/* The kernel wants one exception that has all letters of a request: what a wider one has is added to the narrower. */
+/* The kernel wants one exception that has all letters of a request: what a wider one has is added to the narrower. Only opening asks for two letters at once
+ * (devcgroup_check_permission: mknod asks for m alone), so m is left where it is and devices.list shows what the configuration says. */
 static void widen_exceptions(struct v1_list *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		for (size_t j = 0; j < l->n; j++)
 			if (same_kind(&l->v[j], &l->v[i]))
-				l->v[i].access |= l->v[j].access;
+				l->v[i].access |= l->v[j].access & (ACC_R | ACC_W);
 }
 
 static const char *number_text(int64_t n, char *buf, size_t size)

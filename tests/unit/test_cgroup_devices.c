@@ -412,7 +412,7 @@ START_TEST(test_v1)
 	/* Making nodes is among the defaults. */
 	check_v1(ALLOW_ALL ",{\"allow\":false,\"type\":\"b\",\"major\":8}", "+a, -b 8:* rw");
 	check_v1("{\"allow\":true,\"type\":\"b\",\"major\":8,\"minor\":0,\"access\":\"r\"}",
-		 "-a, +b 8:0 rm, " V1_DEFAULTS);
+		 "-a, +b 8:0 r, " V1_DEFAULTS);
 	check_v1("{\"allow\":true,\"type\":\"a\",\"major\":9}", "-a, +c 9:* rwm, +b 9:* rwm, " V1_DEFAULTS);
 	/* Allowed, taken back with all that covers it: nothing is left of it. */
 	check_v1(
