@@ -10,7 +10,7 @@ tests_spec_ocidump_LDADD = libocispec.a $(YAJL_LIBS)
 
 # Golden plans.
 if HAVE_PYTEST
-TESTS += tests/spec/test_spec.py
+TESTS += tests/spec/test_spec.py tests/vm/test_matrix.py
 endif
 TESTS += tests/plan/run.py
 

@@ -35,10 +35,11 @@ struct cg_layout {
 	enum cg_mode mode;
 	unsigned n;
 	struct cg_hier h[CG_HIER_MAX];
-	bool nsdelegate; /* v2: writes of a cgroup namespace above its root are refused by the kernel */
+	char options[160]; /* v2: the superblock's ("nsdelegate,memory_recursiveprot"): who mounts cgroup2 anew from the initial cgroup namespace
+			      must repeat them, else the kernel takes them from the host's mount, too */
 };
 
-/* Look at /sys/fs/cgroup and /proc/self/cgroup. mountinfo only for `nsdelegate` before Linux 6.11. CG_MODE_NONE
+/* Look at /sys/fs/cgroup and /proc/self/cgroup. mountinfo only for `options` before Linux 6.11. CG_MODE_NONE
  * when nothing is mounted. */
 int cg_layout_detect(struct cg_layout *ret, struct err *e);
 /* Index of the hierarchy that has `controller`, or -1. */

@@ -2,7 +2,7 @@
 /* Which hierarchies are mounted, and which controllers each has.
  *
  * /proc/self/cgroup lists the hierarchies, /sys/fs/cgroup holds them under names that follow from that list. mountinfo
- * grows with the host's mounts: it is read only for nsdelegate, on kernels without statmount(2). */
+ * grows with the host's mounts: it is read only for the options of v2, on kernels without statmount(2). */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -183,8 +183,8 @@ struct statx_mnt_id {
 #define STATMOUNT_MNT_OPTS_BIT 0x80u
 #define STATX_MNT_ID_UNIQUE_BIT 0x4000u
 
-/* 1, 0, or -errno where the kernel can't say. */
-static int nsdelegate_by_statmount(int fd)
+/* 0, or -errno where the kernel can't say. */
+static int options_by_statmount(int fd, char *ret, size_t size)
 {
 	struct statmount_opts sm;
 	struct statx_mnt_id sx;
@@ -201,37 +201,40 @@ static int nsdelegate_by_statmount(int fd)
 	if (!(sm.mask & STATMOUNT_MNT_OPTS_BIT) || sm.mnt_opts >= sizeof(sm.str))
 		return sm.mask & STATMOUNT_MNT_OPTS_BIT ? -EOVERFLOW : 0;
 	sm.str[sizeof(sm.str) - 1] = '\0';
-	return strstr(sm.str + sm.mnt_opts, "nsdelegate") != NULL;
+	snprintf(ret, size, "%s", sm.str + sm.mnt_opts);
+	return 0;
 }
 
-/* Older kernels: the superblock's options stand in the last field of the mount's line. */
-static bool nsdelegate_by_mountinfo(const char *dir)
+/* Older kernels: the superblock's options stand in the last field of the mount's line, after rw or ro. */
+static void options_by_mountinfo(const char *dir, char *ret, size_t ret_size)
 {
 	char want[128], *line = NULL;
 	size_t size = 0;
-	bool found = false;
 	FILE *f = fopen("/proc/self/mountinfo", "re");
 
 	if (!f)
-		return false;
+		return;
 	snprintf(want, sizeof(want), " " CG_MOUNT "%s%s ", dir[0] ? "/" : "", dir);
 	while (getline(&line, &size, f) > 0) {
 		const char *tail = strstr(line, " - cgroup2 ");
 		/* The topmost mount comes last: what it says counts. */
-		if (tail && strstr(line, want))
-			found = strstr(tail, "nsdelegate") != NULL;
+		if (!tail || !strstr(line, want))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		const char *super = strrchr(tail, ' ') + 1, *comma = strchr(super, ',');
+		snprintf(ret, ret_size, "%s", comma ? comma + 1 : "");
 	}
 	free(line);
 	fclose(f);
-	return found;
 }
 
-static bool has_nsdelegate(const char *dir)
+static void detect_options(const char *dir, char *ret, size_t size)
 {
 	scoped_fd int fd = open(dir[0] ? CG_MOUNT "/unified" : CG_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : nsdelegate_by_statmount(fd);
+	int r = fd < 0 ? -errno : options_by_statmount(fd, ret, size);
 
-	return r < 0 ? nsdelegate_by_mountinfo(dir) : r == 1;
+	if (r < 0)
+		options_by_mountinfo(dir, ret, size);
 }
 
 int cg_layout_detect(struct cg_layout *ret, struct err *e)
@@ -251,7 +254,7 @@ int cg_layout_detect(struct cg_layout *ret, struct err *e)
 		return r;
 	int v2 = cg_layout_v2(ret);
 	if (v2 >= 0)
-		ret->nsdelegate = has_nsdelegate(ret->h[v2].dir);
+		detect_options(ret->h[v2].dir, ret->options, sizeof(ret->options));
 	return 0;
 }
 

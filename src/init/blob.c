@@ -146,7 +146,7 @@ static bool header_ok(const struct bounds *c)
 	       list_ok(c, b->preserved, sizeof(int32_t)) && slot_ok(c, b->ctl_slot) && b->ctl_slot >= 0 &&
 	       slot_ok(c, b->start_slot) && (b->start_slot >= 0 || !gate) && slot_ok(c, b->pidns_slot) &&
 	       (b->pidns_slot >= 0 || !join) && slot_ok(c, b->root_slot) &&
-	       (exec || (b->root_slot >= 0 && (b->unshare_mount || (b->fin.flags & FIN_CHROOT)))) && slot_ok(c, b->mntns_slot) && str_ok(c, b->rootfs.off, !exec);
+	       (exec || (b->root_slot >= 0 && b->unshare_mount <= UNSHARE_ROOT && (b->unshare_mount || (b->fin.flags & FIN_CHROOT)))) && slot_ok(c, b->mntns_slot) && str_ok(c, b->rootfs.off, !exec);
 }
 
 int blob_check(const struct blob *b, size_t size, struct err *e)

@@ -190,15 +190,12 @@ static int remember_mount_namespace(struct init *in)
 	return r < 0 ? err_sys(&in->err, r, "open the mount namespace that is inherited") : 0;
 }
 
-/* The mount namespace. The attach target is reached by fchdir before: the kernel takes the working directory
+/* A copy of the host's mounts. The attach target is reached by fchdir before: the kernel takes the working directory
  * along into the new namespace, an fd not. */
-static int enter_mount_namespace(struct init *in, const char *rootfs)
+static int copy_mount_namespace(struct init *in, int dir, const char *rootfs)
 {
-	scoped_fd int dir = open(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int r;
 
-	if (dir < 0)
-		return err_at(&in->err, err_sys(&in->err, -errno, "open the root file system %s", rootfs), "root.path");
 	if (fchdir(dir) < 0)
 		return err_sys(&in->err, -errno, "enter %s", rootfs);
 	r = remember_mount_namespace(in);
@@ -211,16 +208,10 @@ static int enter_mount_namespace(struct init *in, const char *rootfs)
 	return r < 0 ? not_a_mount(in, r, "detach the new mount namespace from the host's") : 0;
 }
 
-int setup_tree(struct init *in)
+static int attach_root(struct init *in, const char *rootfs)
 {
-	const char *rootfs = init_str(in, in->b->rootfs);
 	int r;
 
-	if (in->fin->flags & FIN_EXEC)
-		return open_joined_root(in);
-	r = enter_mount_namespace(in, rootfs);
-	if (r < 0)
-		return r;
 	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
 	if (root < 0)
 		return err_sys(&in->err, root, "clone the mounts of %s", rootfs);
@@ -230,8 +221,44 @@ int setup_tree(struct init *in)
 	if (fchdir(root) < 0)
 		return err_sys(&in->err, -errno, "enter the root");
 	in->root_fd = take_fd(&root);
-	in->slots[in->b->root_slot] = in->root_fd;
 	return 0;
+}
+
+/* The root file system is the only mount of the new namespace, and setns(2) makes it "/". Its copy is still the peer of the original. */
+static int enter_root_namespace(struct init *in, int dir, const char *rootfs)
+{
+	scoped_fd int ns = sys_open_tree(dir, "", OPEN_TREE_NAMESPACE | AT_EMPTY_PATH | AT_RECURSIVE);
+	int r = ns;
+
+	if (r >= 0)
+		r = sys_setns(ns, CLONE_NEWNS);
+	if (r >= 0)
+		r = sys_mount(NULL, "/", NULL, in->b->root_propagation, NULL);
+	if (r < 0)
+		return err_sys(&in->err, r, "make a mount namespace of %s", rootfs);
+	in->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return in->root_fd < 0 ? err_sys(&in->err, -errno, "open the container's root") : 0;
+}
+
+int setup_tree(struct init *in)
+{
+	const char *rootfs = init_str(in, in->b->rootfs);
+	int r;
+
+	if (in->fin->flags & FIN_EXEC)
+		return open_joined_root(in);
+	scoped_fd int dir = open(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return err_at(&in->err, err_sys(&in->err, -errno, "open the root file system %s", rootfs), "root.path");
+	if (in->b->unshare_mount == UNSHARE_ROOT) {
+		r = enter_root_namespace(in, dir, rootfs);
+	} else {
+		r = copy_mount_namespace(in, dir, rootfs);
+		if (r == 0)
+			r = attach_root(in, rootfs);
+	}
+	in->slots[in->b->root_slot] = in->root_fd;
+	return r;
 }
 
 int setup_pivot(struct init *in)
@@ -242,6 +269,8 @@ int setup_pivot(struct init *in)
 		return 0;
 	if (fchdir(in->root_fd) < 0)
 		return err_sys(&in->err, -errno, "enter the root");
+	if (in->b->unshare_mount == UNSHARE_ROOT)
+		return 0;
 	r = sys_pivot_root(".", ".");
 	if (r < 0)
 		return not_a_mount(in, r, "change the root to the container's");

@@ -173,6 +173,12 @@ struct blob_finale {
 	uint8_t token[16];
 };
 
+/* What is in the mount namespace before anything is mounted. */
+enum {
+	UNSHARE_COPY = 1, /* a copy of all of the caller's mounts; the root file system gets to the top by pivot_root(2) */
+	UNSHARE_ROOT = 2, /* the root file system alone (OPEN_TREE_NAMESPACE, 7.0): costs the same however many mounts the host has */
+};
+
 struct blob {
 	uint32_t magic, version, size;
 	uint32_t log_level;
@@ -186,7 +192,7 @@ struct blob {
 	int16_t root_slot;      /* hull-init puts the root mount's fd here; STEP_NODE, _LINK and _DIR count from the slot `in` (the root's or the /dev tmpfs's) */
 	struct bstr rootfs;     /* host path */
 	uint32_t new_namespaces; /* CLONE_NEW… that S is born with: for messages and read-back */
-	uint32_t unshare_mount; /* 1: a mount namespace of its own */
+	uint32_t unshare_mount; /* UNSHARE_…: a mount namespace of its own */
 	uint64_t root_propagation; /* MS_… | MS_REC that the old tree gets before anything is mounted (slave or private) */
 	struct blob_finale fin;
 };

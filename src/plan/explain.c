@@ -228,7 +228,7 @@ static void say_spawn(const struct plan *p, struct buf *b)
 
 static void say_root(const struct plan *p, struct buf *b)
 {
-	buf_printf(b, "mount namespace around %s, %s", p->rootfs, prop_name(p->hdr.root_propagation));
+	buf_printf(b, "mount namespace %s %s, %s", p->hdr.unshare_mount == UNSHARE_ROOT ? "of" : "around", p->rootfs, prop_name(p->hdr.root_propagation));
 }
 
 static void say_hooks(struct buf *b, const char *list, const struct oci_hook *hooks, size_t n)

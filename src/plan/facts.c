@@ -13,6 +13,10 @@
 #include "base/num.h"
 #include "plan/plan.h"
 
+#ifndef OPEN_TREE_NAMESPACE
+#define OPEN_TREE_NAMESPACE 2
+#endif
+
 static uint32_t last_capability(void)
 {
 	uint32_t c = 0;
@@ -59,6 +63,12 @@ static bool procfs_has_pidns(void)
 	return fs >= 0 && self >= 0 && fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, self) == 0;
 }
 
+/* Flags are looked at before the descriptor: EINVAL for a flag that isn't known, EBADF else. */
+static bool open_tree_makes_namespaces(void)
+{
+	return open_tree(-1, "", OPEN_TREE_NAMESPACE | AT_EMPTY_PATH) < 0 && errno == EBADF;
+}
+
 static bool first_byte_is(const char *path, char c)
 {
 	char text[16];
@@ -73,6 +83,7 @@ int facts_detect(struct facts *ret, struct err *e)
 	ret->last_cap = last_capability();
 	ret->caps = own_capabilities(ret->last_cap);
 	ret->procfs_pidns = ret->euid == 0 && procfs_has_pidns();
+	ret->open_tree_namespace = open_tree_makes_namespaces();
 	ret->apparmor = first_byte_is("/sys/module/apparmor/parameters/enabled", 'Y');
 	ret->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
 	return cg_layout_detect(&ret->cg, e);
@@ -127,6 +138,10 @@ static int parse_line(char *line, struct facts *f, struct err *e)
 		*value++ = '\0';
 	if (value && streq(line, "cgroups"))
 		return parse_cgroups(value, f, e);
+	if (value && streq(line, "cgroup2_options")) {
+		snprintf(f->cg.options, sizeof(f->cg.options), "%s", value);
+		return 0;
+	}
 	if (!value || num_parse_u64(value, UINT64_MAX, &n) < 0)
 		return err_set(e, ERR_USAGE, 0, "facts: \"%s\" needs a number", line);
 	if (streq(line, "euid"))
@@ -139,6 +154,8 @@ static int parse_line(char *line, struct facts *f, struct err *e)
 		f->caps = n;
 	else if (streq(line, "procfs_pidns"))
 		f->procfs_pidns = n != 0;
+	else if (streq(line, "open_tree_namespace"))
+		f->open_tree_namespace = n != 0;
 	else if (streq(line, "apparmor"))
 		f->apparmor = n != 0;
 	else if (streq(line, "selinux"))

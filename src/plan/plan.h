@@ -18,6 +18,7 @@ struct facts {
 	uint32_t last_cap;        /* highest capability that the kernel knows */
 	uint64_t caps;            /* what the caller can give: permitted and in the bounding set */
 	bool procfs_pidns;        /* procfs takes pidns= (seen from 6.17) */
+	bool open_tree_namespace; /* open_tree(2) makes mount namespaces (7.0) */
 	bool apparmor, selinux;   /* active on this host */
 	struct cg_layout cg;
 };

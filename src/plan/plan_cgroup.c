@@ -2,6 +2,7 @@
 /* The container's cgroup (path, writes, device rules) and what it sees of the hierarchies at /sys/fs/cgroup. */
 #include <errno.h>
 #include <linux/sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -61,19 +62,22 @@ int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 	return 0;
 }
 
-/* One hierarchy below the tmpfs: new from inside of a cgroup namespace of our own, else a bind of what the container may see. A cgroup2 superblock is never
- * made from the host's own cgroup namespace: that would reset the host's nsdelegate (speed.md). */
+/* One hierarchy below the tmpfs: new from inside of a cgroup namespace of our own, else a bind of what the container may see: mounted anew from the
+ * host's own cgroup namespace, cgroup2 would lose the host's options (nsdelegate). A joined namespace may be that one, so there they are repeated. */
 static void add_hierarchy(struct plan *p, const struct cg_hier *h, const char *at, const char *where, uint64_t attr)
 {
-	bool own_ns = plan_find_namespace(p->cfg, OCI_NS_CGROUP) != NULL;
+	const struct oci_namespace *ns = plan_find_namespace(p->cfg, OCI_NS_CGROUP);
 
-	if (own_ns) {
+	if (ns) {
 		struct blob_mount_opt opts[32];
 		size_t n = 0;
 		char words[sizeof(h->controllers)], *save = NULL;
 
-		memcpy(words, h->controllers, sizeof(words));
-		for (char *w = h->v2 ? NULL : strtok_r(words, " ", &save); w && n + 2 < ARRAY_LEN(opts); w = strtok_r(NULL, " ", &save)) {
+		snprintf(words, sizeof(words), "%s", !h->v2 ? h->controllers : ns->path ? p->facts->cg.options : "");
+		for (char *c = words; h->v2 && *c; c++)
+			if (*c == ',')
+				*c = ' ';
+		for (char *w = strtok_r(words, " ", &save); w && n + 2 < ARRAY_LEN(opts); w = strtok_r(NULL, " ", &save)) {
 			if (str_starts(w, "name=")) {
 				opts[n++] = (struct blob_mount_opt){ plan_str(p, "none"), { 0 } };
 				opts[n++] = (struct blob_mount_opt){ plan_str(p, "name"), plan_str(p, w + 5) };

@@ -44,6 +44,15 @@ static void add_join(struct plan *p, const struct oci_namespace *ns, const char 
 	p->joined |= s->u.join.ns;
 }
 
+/* Without the host's mounts where nobody needs them: these hooks look at the container's mount namespace with the host's names. */
+static uint32_t mount_namespace(const struct plan *p)
+{
+	const struct oci_hooks *h = p->cfg->hooks;
+	bool hooks = h && (h->n_prestart || h->n_create_runtime || h->n_create_container);
+
+	return p->facts->open_tree_namespace && !hooks ? UNSHARE_ROOT : UNSHARE_COPY;
+}
+
 /* On v1 and hybrid the process must be in its cgroups before the cgroup namespace is made: the namespace's root is where it stands then.
  * On v2 CLONE_INTO_CGROUP has placed it already. */
 static void add_new(struct plan *p, const struct oci_namespace *ns, const char *origin)
@@ -51,7 +60,7 @@ static void add_new(struct plan *p, const struct oci_namespace *ns, const char *
 	uint32_t flag = plan_clone_flag(ns->type);
 
 	if (ns->type == OCI_NS_MOUNT) {
-		p->hdr.unshare_mount = 1;
+		p->hdr.unshare_mount = mount_namespace(p);
 	} else if (ns->type == OCI_NS_CGROUP && p->facts->cg.mode != CG_MODE_V2) {
 		struct step *s = plan_step(p, STEP_UNSHARE, PH_ENTER, WHO_S, origin);
 		s->u.unshare.ns = flag;

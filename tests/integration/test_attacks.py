@@ -15,8 +15,10 @@ import pytest
 from harness import mountinfo, programs, snapshot
 from harness.clock import scaled
 from harness.config import DEV, MOUNTS, PROC, PTS, SYS, bind, namespaces, tmpfs
+from harness.needs import needs
 from harness.runtime import wait_for
 
+PIDNS = "proc of a joined pid namespace (Linux 6.17)"
 RACE_SECONDS = float(os.environ.get("HULL_RACE_SECONDS", "4"))
 ALL_DEVICES = {"devices": [{"allow": True, "access": "rwm"}]}
 
@@ -355,7 +357,7 @@ CAPS_PTRACE = {"capabilities": {s: ["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE", "CAP_C
 
 
 @pytest.mark.hull_only(reason="Debian's runc can be seen there")
-@pytest.mark.parametrize("where", ["exec", "shared pid namespace", "host pid namespace"])
+@pytest.mark.parametrize("where", ["exec", pytest.param("shared pid namespace", marks=needs(PIDNS)), "host pid namespace"])
 def test_our_program_is_never_seen_as_a_program(container, hull, watcher, where):
     """SEC-01 with reading: no host inode is behind any exe or map_files, and nothing foreign can be written."""
     before = Path(hull.program).read_bytes()
@@ -404,7 +406,7 @@ def test_program_that_is_the_runtime_itself(container, hull, how):
 # --- SEC-50: a container with CAP_SYS_PTRACE seizes what is born in its pid namespace ---
 
 @pytest.mark.hull_only(reason="Debian's runc is seized with every capability")
-@pytest.mark.parametrize("where", ["exec", "joined pid namespace"])
+@pytest.mark.parametrize("where", ["exec", pytest.param("joined pid namespace", marks=needs(PIDNS))])
 def test_ptrace_of_what_is_born(container, hull, where):
     """Nobody who can be seized has more than the container: no host root, no host mount namespace, no capability beyond its own."""
     seconds = scaled(4)

@@ -12,6 +12,7 @@ from harness.config import DELETE, namespaces
 from harness.runtime import cgroup_dir, is_v1, wait_for
 from test_process import bits, caps
 
+pytestmark = pytest.mark.kernel
 PROBE = "/bin/probe"
 COMPARED = ("uid", "gid", "groups", "umask", "nnp", "rlimits", "env", "ns", "hostname", "securebits", "keepcaps", "mountinfo",
             "oom_score_adj")

@@ -13,6 +13,7 @@ from harness.clock import scaled
 from harness.config import DELETE, namespaces
 from harness.runtime import alive, wait_for
 
+pytestmark = pytest.mark.kernel
 SLEEP = ["/bin/sleep", "1000"]
 TRAP = ["/bin/sh", "-c", "trap 'echo got TERM; exit 3' TERM; trap 'echo got USR1' USR1; echo ready; "
                          "while :; do sleep 0.05; done"]

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.kernel
 SLEEP = ["/bin/sleep", "1000"]
 
 

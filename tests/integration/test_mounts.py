@@ -343,12 +343,14 @@ def test_absolute_root_path(container, tmp_path):
     c.run()
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("path,errno", [("missing", "no such file or directory"), ("config.json", "not a directory")])
 def test_bad_root_path(container, path, errno):
     container(root={"path": path}).fails("create", match=f".*{path}.*root\\.path.*{errno}.*|.*root\\.path.*{path}.*{errno}.*")
 
 
 @pytest.mark.hull_only(reason="runc 1.1 can do half of them")
+@pytest.mark.kernel
 @pytest.mark.parametrize("asked,expected", [("private", set()), ("rprivate", set()), ("shared", {"shared"}),
                                             ("rshared", {"shared"}), ("slave", {"master"}), ("rslave", {"master"}),
                                             ("unbindable", {"unbindable"}), ("runbindable", {"unbindable"})])
@@ -362,6 +364,7 @@ def test_rootfs_propagation(container, asked, expected):
 
 # --- propagation of mounts ---
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("word,expected", [("private", set()), ("rprivate", set()), ("shared", {"shared"}),
                                            ("rshared", {"shared"}), ("unbindable", {"unbindable"}),
                                            ("runbindable", {"unbindable"}), ("slave", {"master"}), ("rslave", {"master"})])
@@ -814,6 +817,7 @@ def test_second_proc_and_sysfs(tree):
     assert c.run().out == "Name:\tsh\nlo\n"
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("cgroupns", [True, False])
 def test_cgroup_mount(container, cgroupns):
     c = container(linux={"namespaces": namespaces(*([] if cgroupns else ["cgroup"]))},

@@ -8,10 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import snapshot
+from harness import mountinfo, snapshot
 from harness.clock import scaled
 from harness.config import DELETE, DEV, NAMESPACES, PROC, namespaces
+from harness.needs import needs
 
+pytestmark = pytest.mark.kernel
+PID = pytest.param("pid", marks=needs("proc of a joined pid namespace (Linux 6.17)"))
 KIND = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
 
 
@@ -41,7 +44,7 @@ def test_not_listed_means_the_callers(container, shared):
         assert (ns[kind] == own(kind)) == (t == shared), t
 
 
-@pytest.mark.parametrize("joined", ["pid", "network", "ipc", "uts", "cgroup"])
+@pytest.mark.parametrize("joined", [PID, "network", "ipc", "uts", "cgroup"])
 def test_joined_by_path(container, hull, joined):
     first = container(args=["/bin/sleep", "100"])
     first.detach()
@@ -69,7 +72,7 @@ def test_mount_namespace_joined_by_path(container, hull):
         assert r.json()["ns"]["mnt"] == os.readlink(path)
 
 
-@pytest.mark.parametrize("t", ["pid", "network", "ipc", "uts", "cgroup"])
+@pytest.mark.parametrize("t", [PID, "network", "ipc", "uts", "cgroup"])
 def test_path_of_the_wrong_kind(container, t):
     wrong = "/proc/self/ns/" + ("ipc" if t != "ipc" else "net")
     c = container(linux={"namespaces": namespaces(**{t: wrong})})
@@ -161,7 +164,7 @@ def test_sysctl_with_the_callers_own_namespace_by_path(container, name):
     assert path.read_text() == before
 
 
-@pytest.mark.parametrize("t", ["pid", "network", "ipc", "uts", "cgroup"])
+@pytest.mark.parametrize("t", [PID, "network", "ipc", "uts", "cgroup"])
 def test_the_callers_own_namespace_by_path_is_no_namespace(container, t):
     """Engines write the host's as a path too; with nothing set in it that is the same as not listing it."""
     changes = {"hostname": DELETE} if t == "uts" else {}
@@ -203,6 +206,23 @@ def run_without_own_mounts(container, **changes):
 
 
 @pytest.mark.hull_only(reason="runc changes the caller's own propagation")
+@needs("OPEN_TREE_NAMESPACE (Linux 7.0)")
+@pytest.mark.hull_only(reason="peers do it their way")
+@pytest.mark.parametrize("hook", [None, "createRuntime", "createContainer", "startContainer"])
+def test_the_hosts_mounts_are_not_copied(container, hull, hook):
+    """The mount namespace begins with the root file system alone, unless a hook looks at it with the host's names."""
+    hooks = {hook: [{"path": "/bin/true" if hook != "startContainer" else "/bin/busybox", "args": ["true"]}]} if hook else {}
+    trace = hull.tmp / "trace"
+    c = container(hooks=hooks, args=["/bin/probe"])
+    seen = c.run(wrap=["strace", "-f", "-qq", "-e", "trace=open_tree,unshare,pivot_root", "-o", str(trace)]).json()
+    calls = trace.read_text()
+    copied = hook in ("createRuntime", "createContainer")
+    assert ("pivot_root(" in calls) == copied
+    assert ("unshare(CLONE_NEWNS)" in calls) == copied
+    assert len([m for m in mountinfo.of(seen) if m.at == "/"]) == 1
+    assert "/proc" in {m.at for m in mountinfo.of(seen)}
+
+
 def test_no_mount_namespace(container):
     """The mounts are there, nobody else sees them, and the caller's mounts and their propagation stay as they are."""
     c, seen = run_without_own_mounts(container, linux={"namespaces": namespaces("mount"), "maskedPaths": ["/secret"]})

@@ -7,6 +7,7 @@ Without a machine: all of them. With arguments for pytest: only tests/integratio
 import concurrent.futures
 import json
 import os
+import resource
 import shlex
 import shutil
 import sys
@@ -131,6 +132,8 @@ def main(args):
     print(mx.as_text(found))
     passed, failed, skipped = mx.total(found)
     failed += sum(bool(machine["error"]) for machine in found.values())
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"{used.ru_utime + used.ru_stime:.0f} s of processor time")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

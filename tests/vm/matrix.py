@@ -6,6 +6,7 @@ import re
 
 SUITES = ("oci-validation", "integration")
 BEGIN, END = "<!-- ./dev check-vm --readme writes from here -->", "<!-- to here -->"
+NOT_RUN = "No machine has been run in full yet."
 
 
 def read_tap(text):

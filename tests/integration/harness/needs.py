@@ -3,6 +3,8 @@
 
     @needs("cgroup v1")                      a test, or a parameter through pytest.param(…, marks=needs(…))
     skip_without("Linux 6.15: …")            within a test"""
+import ctypes
+import errno
 import functools
 import os
 import re
@@ -17,6 +19,24 @@ from . import snapshot
 def kernel():
     """(6, 1) and the like."""
     return tuple(map(int, re.match(r"(\d+)\.(\d+)", os.uname().release).groups()))
+
+
+def _procfs_has_pidns():
+    """fsconfig(fsopen("proc"), FSCONFIG_SET_FD, "pidns", own namespace): EINVAL before 6.17."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fs, own = libc.syscall(430, b"proc", 1), os.open("/proc/self/ns/pid", os.O_RDONLY)
+    try:
+        return libc.syscall(431, fs, 5, b"pidns", None, own) == 0
+    finally:
+        os.close(own)
+        os.close(fs)
+
+
+def _open_tree_makes_namespaces():
+    """EBADF: the flag is known, the descriptor isn't. EINVAL: it is older than 7.0."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.syscall(428, -1, b"", 2 | 0x1000)
+    return ctypes.get_errno() == errno.EBADF
 
 
 def _v1():
@@ -42,6 +62,8 @@ FEATURES = {
     "cgroup v2": _v2,
     "a hybrid layout of cgroups": lambda: _v1() and _v2(),
     "Linux 6.15: the exit status of a reaped process": lambda: kernel() >= (6, 15),
+    "OPEN_TREE_NAMESPACE (Linux 7.0)": _open_tree_makes_namespaces,
+    "proc of a joined pid namespace (Linux 6.17)": _procfs_has_pidns,
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 

@@ -18,6 +18,7 @@ INSIDE = "HULL_TEST_WORLD"  # the name of this world: part of every container id
 UNSHARE = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
            "--propagation", "private"]
 V2_CONTROLLERS = "/sys/fs/cgroup/unified/cgroup.controllers"
+CGROUP_ROOT = Path("/sys/fs/cgroup")  # the v2 hierarchy itself, or where those of v1 are
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -76,7 +77,7 @@ def end(name):
     except (ProcessLookupError, ChildProcessError):
         pass
     for _ in range(50):  # a dead process leaves its cgroup a little later
-        left = [d for h in Path("/sys/fs/cgroup").iterdir() for d in (h / name, *(h / name).rglob("*")) if d.is_dir()]
+        left = [d for h in (CGROUP_ROOT, *CGROUP_ROOT.iterdir()) for d in (h / name, *(h / name).rglob("*")) if d.is_dir()]
         for d in sorted(left, key=lambda d: len(d.parts), reverse=True):
             try:
                 d.rmdir()
