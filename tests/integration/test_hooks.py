@@ -230,8 +230,9 @@ def test_hook_that_leaves_a_child_does_not_hold_us(container, hook):
     began = time.monotonic()
     c.run()
     assert time.monotonic() - began < scaled(3)
+    assert _sleepers()
     wait_for(lambda: not _sleepers(), 5, "the background child to end")
 
 
 def _sleepers():
-    return [p for p in os.listdir("/proc") if p.isdigit() and (process(p) or (0, 0, "", ""))[2] == "busybox"]
+    return [p for p in os.listdir("/proc") if p.isdigit() and (process(p) or (0, 0, "", ""))[2] == "sleep"]
