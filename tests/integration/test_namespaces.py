@@ -227,8 +227,8 @@ def test_no_mount_namespace(container):
     """The mounts are there, nobody else sees them, and the caller's mounts and their propagation stay as they are."""
     c, seen = run_without_own_mounts(container, linux={"namespaces": namespaces("mount"), "maskedPaths": ["/secret"]})
     assert os.readlink(f"/proc/{c.pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt")
-    seen = c.exec(c.id, "/bin/sh", "-c", "cat /proc/self/comm; ls /dev").out.split()
-    assert seen[:1] == ["cat"] and "fd" in seen
+    said = c.exec(c.id, "/bin/sh", "-c", "cat /proc/self/comm; ls /dev").out.split()
+    assert said[:1] == ["cat"] and "fd" in said
     assert seen["cwd"]["path"] == "/"
 
 
