@@ -207,6 +207,13 @@ static int kill_all(const struct cgroup *cg, int i, const char *token, struct oc
 	return r == -ENOENT || r == -EOPNOTSUPP ? kill_rounds(cg, cg->dfd[i], token, a) : r;
 }
 
+bool cg_is_ours(const struct cgroup *cg, const char *token)
+{
+	int i = cg_main_hier(cg);
+
+	return i >= 0 && cg_owner_of(cg, i, token) == CG_OWNER_US;
+}
+
 int cg_kill(const struct cgroup *cg, const char *token, int sig, struct err *e)
 {
 	struct oci_arena arena = { 0 };

@@ -154,6 +154,8 @@ int cg_freeze(const struct cgroup *cg, const char *token, int timeout_ms, struct
 /* Thaw what is frozen in the cgroup itself, by either freezer. Sub-cgroups frozen on their own stay so. -EBUSY when a
  * cgroup above it keeps it frozen, -EPERM and -ENOENT as above. */
 int cg_thaw(const struct cgroup *cg, const char *token, struct err *e);
+/* Does the directory whose processes count carry `token`? */
+bool cg_is_ours(const struct cgroup *cg, const char *token);
 /* Wait until no process is left in it and below, at most `timeout_ms`. 0, or -ETIMEDOUT with *e naming the first pid
  * left and its wait channel. */
 int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e);

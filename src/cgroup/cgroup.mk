@@ -24,4 +24,15 @@ cgroup_sources = \
 	src/cgroup/stats_internal.h \
 	src/cgroup/stats_read.c \
 	src/cgroup/stats_v1.c \
-	src/cgroup/stats_v2.c
+	src/cgroup/stats_v2.c \
+	src/cgroup/res_systemd.c \
+	src/cgroup/systemd.h \
+	src/cgroup/unit.c \
+	src/cgroup/unit_props.c
+
+# sd-bus is loaded by dlopen, which a static program hasn't.
+if HAVE_SYSTEMD
+cgroup_sources += src/cgroup/driver_systemd.c src/cgroup/sdbus.c src/cgroup/sdbus.h
+else
+cgroup_sources += src/cgroup/no_systemd.c
+endif

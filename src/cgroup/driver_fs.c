@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "cgroup/internal.h"
+#include "cgroup/systemd.h"
 
 /* Another container's removal may take an empty parent away between our steps. */
 #define MAKE_TRIES 32
@@ -80,9 +81,27 @@ static int make_leaf(int root_fd, const struct cg_hier *h, const char *rel, stru
 	return err_sys(e, -errno, "create cgroup %s", rel);
 }
 
-/* May an existing directory become the container's? */
-static int adopt(int fd, const char *rel, struct err *e)
+/* How a container's directories come to be. */
+struct making {
+	const char *token;
+	pid_t occupant; /* systemd has made some of them already, around this process; 0: nobody has */
+};
+
+/* Is `pid` all there is in the directory? */
+static bool holds_only(int fd, pid_t pid)
 {
+	char want[24], have[24];
+	struct stat st;
+
+	snprintf(want, sizeof(want), "%d\n", (int)pid);
+	return pid && fstat(fd, &st) == 0 && st.st_nlink <= 2 && io_read_at(fd, "cgroup.procs", have, sizeof(have)) > 0 && streq(want, have);
+}
+
+/* May an existing directory become the container's? 1: it has been made for it, 0: it may be used. */
+static int adopt(int fd, const char *rel, pid_t occupant, struct err *e)
+{
+	if (holds_only(fd, occupant))
+		return 1;
 	int empty = cg_is_empty(fd);
 
 	if (empty < 0)
@@ -116,7 +135,7 @@ static int check_type(int dfd, const char *rel, struct err *e)
 		      "linux.cgroupsPath");
 }
 
-static int open_leaf(struct cgroup *cg, int root_fd, unsigned i, const char *rel, const char *token, struct err *e)
+static int open_leaf(struct cgroup *cg, int root_fd, unsigned i, const char *rel, const struct making *how, struct err *e)
 {
 	scoped_fd int fd = openat(root_fd, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	int r;
@@ -126,12 +145,14 @@ static int open_leaf(struct cgroup *cg, int root_fd, unsigned i, const char *rel
 	r = cg->lay->h[i].v2 ? check_type(fd, rel, e) : 0;
 	if (r < 0)
 		return r;
-	r = cg->made[i] ? cg_token_set(fd, token) : adopt(fd, rel, e);
-	/* A cgroup file system without attributes: only empty directories will be removed then, nothing killed. */
-	if (cg->made[i] && r < 0 && r != -EOPNOTSUPP && r != -EPERM)
-		return err_sys(e, r, "mark cgroup %s", rel);
-	if (!cg->made[i] && r < 0)
+	r = cg->made[i] ? 1 : adopt(fd, rel, how->occupant, e);
+	if (r < 0)
 		return r;
+	cg->made[i] = r == 1;
+	r = cg->made[i] ? cg_token_set(fd, how->token) : 0;
+	/* A cgroup file system without attributes: only empty directories will be removed then, nothing killed. */
+	if (r < 0 && r != -EOPNOTSUPP && r != -EPERM)
+		return err_sys(e, r, "mark cgroup %s", rel);
 	/* What CLONE_INTO_CGROUP takes must be of no other use to whoever inherits it. */
 	cg->dfd[i] = cg->lay->h[i].v2 ? openat(fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC) : take_fd(&fd);
 	return cg->dfd[i] < 0 ? err_sys(e, -errno, "open cgroup %s", rel) : 0;
@@ -163,7 +184,7 @@ static void enable_accounting(const struct cgroup *cg, int root_fd, unsigned i)
 	}
 }
 
-static int create_one(struct cgroup *cg, int root_fd, unsigned i, const char *token, struct err *e)
+static int create_one(struct cgroup *cg, int root_fd, unsigned i, const struct making *how, struct err *e)
 {
 	const struct cg_hier *h = &cg->lay->h[i];
 	char rel[CG_REL_MAX];
@@ -174,7 +195,7 @@ static int create_one(struct cgroup *cg, int root_fd, unsigned i, const char *to
 	if (r < 0)
 		return err_at(e, r, "linux.cgroupsPath");
 	cg->made[i] = r == 1;
-	r = open_leaf(cg, root_fd, i, rel, token, e);
+	r = open_leaf(cg, root_fd, i, rel, how, e);
 	if (r < 0)
 		return r;
 	if (h->v2)
@@ -209,7 +230,29 @@ static void undo_create(struct cgroup *cg, int root_fd)
 	cg_close(cg);
 }
 
-int cg_create(const struct cg_layout *l, const char *path, const char *token, struct cgroup *ret, struct err *e)
+static int move_pid(const struct cgroup *cg, unsigned i, pid_t pid, struct err *e)
+{
+	const struct cg_hier *h = &cg->lay->h[i];
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%d", (int)pid);
+	int r = io_write_once_at(cg->dfd[i], h->v2 ? "cgroup.procs" : "tasks", text, (size_t)len);
+
+	if (r == -EBUSY && h->v2)
+		return err_sys(e, r, "move process %d to cgroup %s (it has children with controllers enabled)", (int)pid, cg->path);
+	return r < 0 ? err_sys(e, r, "move process %d to cgroup %s%s", (int)pid, h->dir, cg->path) : 0;
+}
+
+/* Into the directories that systemd, which uses but some of v1's controllers, hasn't made. */
+static int move_occupant(const struct cgroup *cg, pid_t pid, struct err *e)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < cg->lay->n && r == 0; i++)
+		r = holds_only(cg->dfd[i], pid) ? 0 : move_pid(cg, i, pid, e);
+	return r;
+}
+
+static int create_all(const struct cg_layout *l, const char *path, const struct making *how, struct cgroup *ret, struct err *e)
 {
 	scoped_fd int root_fd = open(CG_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = 0;
@@ -218,13 +261,25 @@ int cg_create(const struct cg_layout *l, const char *path, const char *token, st
 	if (root_fd < 0)
 		return l->n == 0 ? 0 : err_sys(e, -errno, "open " CG_MOUNT);
 	for (unsigned i = 0; i < l->n && r == 0; i++)
-		r = create_one(ret, root_fd, i, token, e);
+		r = create_one(ret, root_fd, i, how, e);
+	if (r == 0 && how->occupant)
+		r = move_occupant(ret, how->occupant, e);
 	if (r == 0 && cg_frozen(ret) == 1)
 		r = err_at(e, err_set(e, ERR_STATE, EBUSY, "the cgroup %s is frozen: nothing could run in it", path),
 			   "linux.cgroupsPath");
 	if (r < 0)
 		undo_create(ret, root_fd);
 	return r;
+}
+
+int cg_create(const struct cg_layout *l, const char *path, const char *token, struct cgroup *ret, struct err *e)
+{
+	return create_all(l, path, &(struct making){ .token = token }, ret, e);
+}
+
+int cg_create_in_scope(const struct cg_layout *l, const char *path, const char *token, pid_t pid, struct cgroup *ret, struct err *e)
+{
+	return create_all(l, path, &(struct making){ .token = token, .occupant = pid }, ret, e);
 }
 
 int cg_open(const struct cg_layout *l, const char *path, struct cgroup *ret, struct err *e)
@@ -288,18 +343,9 @@ int cg_open_tasks(const struct cgroup *cg, int *fds, unsigned max, struct err *e
 
 int cg_move(const struct cgroup *cg, pid_t pid, struct err *e)
 {
-	char text[24];
-	int len = snprintf(text, sizeof(text), "%d", (int)pid);
+	int r = 0;
 
-	for (unsigned i = 0; i < cg->lay->n; i++) {
-		const char *file = cg->lay->h[i].v2 ? "cgroup.procs" : "tasks";
-		int r = cg->dfd[i] < 0 ? 0 : io_write_once_at(cg->dfd[i], file, text, (size_t)len);
-
-		if (r == -EBUSY && cg->lay->h[i].v2)
-			return err_sys(e, r, "move process %d to cgroup %s (it has children with controllers enabled)",
-				       (int)pid, cg->path);
-		if (r < 0)
-			return err_sys(e, r, "move process %d to cgroup %s%s", (int)pid, cg->lay->h[i].dir, cg->path);
-	}
-	return 0;
+	for (unsigned i = 0; i < cg->lay->n && r == 0; i++)
+		r = cg->dfd[i] < 0 ? 0 : move_pid(cg, i, pid, e);
+	return r;
 }

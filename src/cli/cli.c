@@ -14,10 +14,10 @@ static const struct opt global_opts[] = {
 	O_STR(struct globals, log_format, "log-format", 0, "FORMAT", "text or json (default text)"),
 	O_STR(struct globals, log_level, "log-level", 0, "LEVEL", "error, warning, info or debug (default error)"),
 	O_FLAG(struct globals, debug, "debug", 0, "the same as --log-level debug"),
-	O_FLAG(struct globals, systemd_cgroup, "systemd-cgroup", 0,
-	       "use the systemd cgroup driver (refused: not supported)"),
+	O_FLAG(struct globals, systemd_cgroup, "systemd-cgroup", 0, "the same as --cgroup-manager systemd"),
 	O_STR(struct globals, cgroup_manager, "cgroup-manager", 0, "NAME",
-	      "cgroupfs (systemd and disabled are refused)"),
+			"cgroupfs or systemd (disabled is refused; default cgroupfs)"),
+	O_UINT(struct globals, timeout, "timeout", 0, "SECONDS", "for the set-up and for each conversation with systemd (default 60)"),
 	O_STR(struct globals, rootless, "rootless", 0, "WORD", "auto or false (true is refused)"),
 	O_STR(struct globals, criu, "criu", 0, "PATH", "accepted for old callers, without effect"),
 	O_FLAG(struct globals, version, "version", 'v', "print the version and leave"),
@@ -186,15 +186,10 @@ static int check_globals(struct cli *c, struct err *e)
 {
 	const char *manager = c->globals.cgroup_manager;
 
-	if (c->globals.systemd_cgroup)
-		return err_set(e, ERR_UNSUPPORTED, 0, "--systemd-cgroup: the systemd cgroup driver is not supported");
-	if (manager && streq(manager, "systemd"))
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "--cgroup-manager systemd: the systemd cgroup driver is not supported");
 	if (manager && streq(manager, "disabled"))
 		return err_set(e, ERR_UNSUPPORTED, 0,
 			       "--cgroup-manager disabled: containers without a cgroup are not supported");
-	if (manager && !streq(manager, "cgroupfs"))
+	if (manager && !streq(manager, "cgroupfs") && !streq(manager, "systemd"))
 		return err_set(e, ERR_USAGE, 0, "--cgroup-manager: \"%s\" is not one of cgroupfs, systemd, disabled",
 			       manager);
 	int r = check_rootless(c->globals.rootless, e);
@@ -204,6 +199,8 @@ static int check_globals(struct cli *c, struct err *e)
 	if (r < 0)
 		return r;
 	c->hull.root = c->globals.root;
+	c->hull.systemd_cgroup = c->globals.systemd_cgroup || (manager && streq(manager, "systemd"));
+	c->hull.timeout_ms = c->globals.timeout * 1000;
 	return 0;
 }
 

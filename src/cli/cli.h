@@ -7,6 +7,7 @@
 #include "lib/hull.h"
 
 struct globals {
+	unsigned timeout;
 	const char *root, *log, *log_format, *log_level, *cgroup_manager, *rootless, *criu;
 	bool debug, systemd_cgroup, version, help;
 };

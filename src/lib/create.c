@@ -36,11 +36,9 @@ int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const i
 
 int creation_check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e)
 {
-	if (h->systemd_cgroup)
-		return err_set(e, ERR_UNSUPPORTED, 0, "--systemd-cgroup is not supported by this build: the systemd cgroup driver is missing");
 	if (o->no_pivot)
 		return err_set(e, ERR_UNSUPPORTED, 0, "--no-pivot is not supported: without pivot_root the host's mounts stay reachable below the container's root");
-	return 0;
+	return h->systemd_cgroup ? cg_systemd_supported(e) : 0;
 }
 
 /* When is a terminal handed to whom? */
@@ -66,7 +64,7 @@ static int make_token(uint8_t *raw, char *hex, struct err *e)
 	return 0;
 }
 
-#define UNDO_MAX 4 /* cgroup, resctrl group, its monitoring group, process */
+#define UNDO_MAX 5 /* cgroup, resctrl group, its monitoring group, scope, process */
 
 static int fill_record(struct creation *c, const char *bundle, struct err *e)
 {
@@ -86,7 +84,10 @@ static int fill_record(struct creation *c, const char *bundle, struct err *e)
 		undo[n_undo++] = (struct undo){ UNDO_RDT, rdt->group };
 	if (rdt->mon_group)
 		undo[n_undo++] = (struct undo){ UNDO_RDT, rdt->mon_group };
+	if (c->facts.systemd.used)
+		undo[n_undo++] = (struct undo){ c->facts.systemd.user ? UNDO_USER_SCOPE : UNDO_SCOPE, c->plan.unit.name };
 	undo[n_undo++] = (struct undo){ UNDO_PROCESS, NULL };
+	c->rec.systemd_cgroup = c->facts.systemd.used;
 	c->rec.version = STATE_VERSION;
 	c->rec.stage = STAGE_CREATING;
 	c->rec.id = c->id;
@@ -111,7 +112,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 
 	c->id = id;
 	c->immediate = immediate;
-	c->timeout_ms = o->timeout_ms ? (int)o->timeout_ms : SETUP_TIMEOUT_MS;
+	c->timeout_ms = hull_timeout_ms(h);
 	if (r == 0)
 		r = creation_check_options(h, o, e);
 	if (r == 0)
@@ -215,12 +216,22 @@ void creation_abandon(struct creation *c)
 			 err_render(&e, text, sizeof(text)));
 }
 
+int creation_look(struct creation *c, const struct hull *h, struct err *e)
+{
+	int r = facts_detect(&c->facts, e);
+
+	if (r < 0 || !h->systemd_cgroup)
+		return r;
+	/* An ordinary user's containers are in the user's own manager. */
+	return cg_manager_detect(c->facts.euid != 0, hull_timeout_ms(h), &c->facts.systemd, e);
+}
+
 int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e)
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
 			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1 };
-	int r = facts_detect(&c.facts, e);
+	int r = creation_look(&c, h, e);
 
 	if (r == 0)
 		r = creation_plan(&c, h, id, o, false, e);
@@ -254,7 +265,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 		ssize_t n = io_read_at(AT_FDCWD, facts_file, text, sizeof(text));
 		r = n < 0 ? err_sys(e, (int)n, "read %s", facts_file) : facts_parse(text, &c.facts, e);
 	} else {
-		r = facts_detect(&c.facts, e);
+		r = creation_look(&c, h, e);
 	}
 	if (r == 0)
 		r = creation_plan(&c, h, id, o, false, e);

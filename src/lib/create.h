@@ -8,6 +8,14 @@
 
 #define SETUP_TIMEOUT_MS 60000
 
+/* How long the set-up and every answer of systemd may take. */
+static inline int hull_timeout_ms(const struct hull *h)
+{
+	return h->timeout_ms ? (int)h->timeout_ms : SETUP_TIMEOUT_MS;
+}
+
+/* The facts that the plan is made from; with the systemd driver its manager is asked. */
+int creation_look(struct creation *c, const struct hull *h, struct err *e);
 /* Options that ask for what hull doesn't do. */
 int creation_check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e);
 /* Load, check and plan. `immediate`: run, no gate. No side effect. */

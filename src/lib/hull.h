@@ -14,7 +14,8 @@
 /* Global options. */
 struct hull {
 	const char *root;         /* --root or NULL */
-	bool systemd_cgroup;      /* refused until the systemd driver exists */
+	bool systemd_cgroup;      /* create: in a scope of systemd */
+	unsigned timeout_ms;      /* for the set-up and each conversation with systemd; 0 = default */
 	const char *program;      /* path of this program, for messages only */
 	/* fds >= 3 that were open when the program started, sorted: what --preserve-fds may name */
 	int *inherited; size_t n_inherited;
@@ -31,7 +32,6 @@ struct hull_create_opts {
 	bool no_pivot;            /* refused */
 	bool no_new_keyring;
 	bool detach, keep, no_subreaper; /* run only */
-	unsigned timeout_ms;      /* for the set-up; 0 = default */
 };
 
 int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e);

@@ -47,6 +47,8 @@ enum step_op {
 	STEP_NONE,
 	STEP_CGROUP_MAKE,  /* host */
 	STEP_CGROUP_WRITE, /* host */
+	STEP_SCOPE,        /* host: u.cg.file is the unit, u.cg.value its slice */
+	STEP_SCOPE_PROPERTY, /* host */
 	STEP_TASKS,        /* write 0 to the v1 `tasks` file in slot `in` */
 	STEP_JOIN,         /* setns to the namespace at a host path; with `out` >= 0 (pid) only opened and checked: entered last, see FIN_JOIN_PID */
 	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec); with `out` >= 0 its root at the host path goes there first */

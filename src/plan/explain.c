@@ -164,7 +164,11 @@ static void say_source(const struct plan *p, struct buf *b, const struct step *s
 
 static void say_cgroup(const struct plan *p, struct buf *b, const struct step *s)
 {
-	if (s->op == STEP_CGROUP_MAKE)
+	if (s->op == STEP_SCOPE)
+		buf_printf(b, "systemd unit %s in %s", str(p, s->u.cg.file), str(p, s->u.cg.value));
+	else if (s->op == STEP_SCOPE_PROPERTY)
+		buf_printf(b, "systemd property %s = %s", str(p, s->u.cg.file), str(p, s->u.cg.value));
+	else if (s->op == STEP_CGROUP_MAKE)
 		buf_printf(b, "make cgroup %s", str(p, s->u.cg.value));
 	else
 		buf_printf(b, "write %s = %s (%s)", str(p, s->u.cg.file), str(p, s->u.cg.value), str(p, s->u.cg.controller));
@@ -189,7 +193,8 @@ static void say_net(const struct plan *p, struct buf *b, const struct step *s)
 }
 
 static const struct { void (*say)(const struct plan *p, struct buf *b, const struct step *s); } steps[STEP_OP_MAX] = {
-	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
+	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_SCOPE] = { say_cgroup }, [STEP_SCOPE_PROPERTY] = { say_cgroup },
+	[STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
 	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
 	[STEP_DOMAINNAME] = { say_ident }, [STEP_LO_UP] = { say_ident }, [STEP_SYSCTL] = { say_ident }, [STEP_MOUNT] = { say_mount }, [STEP_BIND] = { say_bind },
 	[STEP_REMOUNT] = { say_bind }, [STEP_DIR] = { say_dir }, [STEP_NODE] = { say_node }, [STEP_LINK] = { say_link }, [STEP_MASK] = { say_path },
@@ -223,7 +228,10 @@ static void say_spawn(const struct plan *p, struct buf *b)
 {
 	buf_add(b, "clone3 ");
 	add_namespaces(b, p->hdr.new_namespaces);
-	buf_add(b, cg_layout_v2(&p->facts->cg) >= 0 ? ", into cgroup" : "");
+	if (p->facts->systemd.used)
+		buf_add(b, ", then moved into the unit");
+	else if (cg_layout_v2(&p->facts->cg) >= 0)
+		buf_add(b, ", into cgroup");
 }
 
 static void say_root(const struct plan *p, struct buf *b)

@@ -129,6 +129,18 @@ static int parse_cgroups(char *words, struct facts *f, struct err *e)
 	return 0;
 }
 
+/* "system ROOT" or "user ROOT": the systemd driver, and where the manager's units are. */
+static int parse_manager(const char *words, struct facts *f, struct err *e)
+{
+	const char *root = strchr(words, ' ');
+
+	f->systemd = (struct cg_manager){ .used = true, .user = str_starts(words, "user ") };
+	if (!root || (!f->systemd.user && !str_starts(words, "system ")))
+		return err_set(e, ERR_USAGE, 0, "facts: systemd \"%s\" — must be \"system ROOT\" or \"user ROOT\"", words);
+	snprintf(f->systemd.root, sizeof(f->systemd.root), "%s", root + 1);
+	return 0;
+}
+
 static int parse_line(char *line, struct facts *f, struct err *e)
 {
 	char *value = strchr(line, ' ');
@@ -142,6 +154,8 @@ static int parse_line(char *line, struct facts *f, struct err *e)
 		snprintf(f->cg.options, sizeof(f->cg.options), "%s", value);
 		return 0;
 	}
+	if (value && streq(line, "systemd"))
+		return parse_manager(value, f, e);
 	if (!value || num_parse_u64(value, UINT64_MAX, &n) < 0)
 		return err_set(e, ERR_USAGE, 0, "facts: \"%s\" needs a number", line);
 	if (streq(line, "euid"))

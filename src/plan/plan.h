@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
-#include "cgroup/cgroup.h"
+#include "cgroup/systemd.h"
 #include "ocispec/ocispec.h"
 #include "plan/blob.h"
 #include "seccomp/seccomp.h"
@@ -21,6 +21,7 @@ struct facts {
 	bool open_tree_namespace; /* open_tree(2) makes mount namespaces (7.0) */
 	bool apparmor, selinux;   /* active on this host */
 	struct cg_layout cg;
+	struct cg_manager systemd; /* where the systemd driver was asked for */
 };
 
 int facts_detect(struct facts *ret, struct err *e);
@@ -37,6 +38,7 @@ struct plan_opts {
 	const uint8_t *token;      /* 16 bytes */
 	uint32_t log_level;
 	struct seccomp_cache *cache; /* NULL: compile in any case */
+	const char *const *annotations; /* names that the caller allows beside the harmless ones, NULL-terminated; NULL: none */
 };
 
 /* Which process of the configuration exec runs, and in what. */
@@ -77,6 +79,8 @@ struct plan {
 	bool dev_foreign;          /* /dev is a bind or somebody's file system: nothing is made there */
 	const char *bundle, *rootfs; /* absolute host paths */
 	const char *cgroup_path;   /* absolute in each hierarchy */
+	struct cg_unit unit;       /* systemd driver: the scope, else an empty name */
+	struct cg_props props, late_props; /* what systemd is told of it when it starts, and with the late writes */
 	struct cg_writes writes;
 	struct cg_devices devices;
 	unsigned listen_fds;

@@ -23,10 +23,36 @@ static unsigned helper_processes(const struct oci_config *c)
 	return n;
 }
 
+static void add_properties(struct plan *p, const struct cg_props *props, enum phase phase)
+{
+	for (size_t i = 0; i < props->n; i++) {
+		struct bstr name = plan_str(p, props->v[i].name), value = plan_str(p, props->v[i].value);
+		struct step *s = plan_step(p, STEP_SCOPE_PROPERTY, phase, WHO_HOST, props->v[i].origin);
+
+		s->u.cg.file = name;
+		s->u.cg.value = value;
+	}
+}
+
+/* The set-up process is born outside and waits until systemd has moved it. */
+static void add_scope_steps(struct plan *p)
+{
+	struct bstr name = plan_str(p, p->unit.name), slice = plan_str(p, p->unit.slice);
+	struct step *s = plan_step(p, STEP_SCOPE, PH_CGROUP, WHO_HOST, "linux.cgroupsPath");
+
+	s->u.cg.file = name;
+	s->u.cg.value = slice;
+	p->hdr.fin.flags |= FIN_PLACED;
+	add_properties(p, &p->props, PH_CGROUP);
+	add_properties(p, &p->late_props, PH_LATE);
+}
+
 static void add_host_steps(struct plan *p)
 {
 	struct bstr path = plan_str(p, p->cgroup_path);
 
+	if (p->facts->systemd.used)
+		add_scope_steps(p);
 	plan_step(p, STEP_CGROUP_MAKE, PH_CGROUP, WHO_HOST, "linux.cgroupsPath")->u.cg.value = path;
 	for (size_t i = 0; i < p->writes.n; i++) {
 		const struct cg_write *w = &p->writes.v[i];
@@ -51,11 +77,20 @@ int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 		return err_sys(e, -ENOMEM, "resolve linux.cgroupsPath");
 	if (p->facts->cg.mode == CG_MODE_NONE)
 		return err_set(e, ERR_UNSUPPORTED, ENOENT, "no cgroup hierarchy is mounted at " CGROUP_ROOT);
-	r = cg_path_resolve(l->cgroups_path && l->cgroups_path[0] ? l->cgroups_path : NULL, o->id, path, e);
+	if (p->facts->systemd.used)
+		r = cg_unit_resolve(l->cgroups_path, o->id, &p->facts->systemd, &p->unit, path, e);
+	else
+		r = cg_path_resolve(l->cgroups_path && l->cgroups_path[0] ? l->cgroups_path : NULL, o->id, path, e);
 	if (r < 0)
 		return r;
 	p->cgroup_path = path;
 	r = cg_plan(&p->facts->cg, l->resources, helper_processes(p->cfg), p->arena, &p->writes, &p->devices, e);
+	if (r == 0 && p->facts->systemd.used)
+		r = cg_props_from_writes(&p->writes, CG_EARLY, p->arena, &p->props, e);
+	if (r == 0 && p->facts->systemd.used)
+		r = cg_props_from_writes(&p->writes, CG_LATE, p->arena, &p->late_props, e);
+	if (r == 0 && p->facts->systemd.used)
+		r = cg_props_from_annotations(&p->cfg->annotations, o->annotations, p->arena, &p->props, e);
 	if (r < 0)
 		return r;
 	add_host_steps(p);

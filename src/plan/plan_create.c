@@ -16,8 +16,8 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
 		p->slots.start = plan_slot(p);
 	if (pidfd)
 		p->slots.pidfd = plan_slot(p);
-	for (unsigned i = 0; i < l->n; i++) {
-		if (l->h[i].v2 || !tasks)
+	for (unsigned i = 0; tasks && i < l->n; i++) {
+		if (l->h[i].v2)
 			continue;
 		int16_t slot = plan_slot(p);
 		if (p->slots.tasks < 0)
@@ -153,7 +153,8 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 	ret->hdr.log_level = o->log_level;
 	ret->listen_fds = o->listen_fds;
 	ret->cache = o->cache;
-	add_given_slots(ret, o->gate, false, true);
+	/* Into a scope of systemd the child is moved. */
+	add_given_slots(ret, o->gate, false, !f->systemd.used);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	if (o->gate)
 		ret->hdr.fin.flags |= FIN_GATE;

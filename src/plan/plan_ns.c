@@ -53,7 +53,7 @@ static uint32_t mount_namespace(const struct plan *p)
 	return p->facts->open_tree_namespace && !hooks ? UNSHARE_ROOT : UNSHARE_COPY;
 }
 
-/* On v1 and hybrid the process must be in its cgroups before the cgroup namespace is made: the namespace's root is where it stands then.
+/* On v1 and hybrid, and with systemd, the process must be in its cgroups before the cgroup namespace is made: the namespace's root is where it stands then.
  * On v2 CLONE_INTO_CGROUP has placed it already. */
 static void add_new(struct plan *p, const struct oci_namespace *ns, const char *origin)
 {
@@ -61,7 +61,7 @@ static void add_new(struct plan *p, const struct oci_namespace *ns, const char *
 
 	if (ns->type == OCI_NS_MOUNT) {
 		p->hdr.unshare_mount = mount_namespace(p);
-	} else if (ns->type == OCI_NS_CGROUP && p->facts->cg.mode != CG_MODE_V2) {
+	} else if (ns->type == OCI_NS_CGROUP && (p->facts->cg.mode != CG_MODE_V2 || p->facts->systemd.used)) {
 		struct step *s = plan_step(p, STEP_UNSHARE, PH_ENTER, WHO_S, origin);
 		s->u.unshare.ns = flag;
 	} else {

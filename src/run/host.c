@@ -30,12 +30,10 @@ const char *host_state_json(const struct state_rec *rec, enum oci_status status,
 
 /* ---- the cgroup ---- */
 
-static int make_cgroup(struct creation *c, struct err *e)
+static int limit_cgroup(struct creation *c, struct err *e)
 {
-	int r = cg_create(&c->facts.cg, c->plan.cgroup_path, c->rec.token, &c->cg, e);
+	int r;
 
-	if (r < 0)
-		return r;
 	c->cgroup_open = true;
 	for (unsigned i = 0; i < c->facts.cg.n; i++)
 		if (c->cg.made[i])
@@ -43,6 +41,37 @@ static int make_cgroup(struct creation *c, struct err *e)
 	r = cg_apply(&c->cg, &c->plan.writes, CG_EARLY, e);
 	/* The filter is in force before the first node exists (attacks-tried H13). */
 	return r < 0 ? r : cg_devices_apply(&c->cg, &c->plan.devices, e);
+}
+
+static int make_cgroup(struct creation *c, struct err *e)
+{
+	int r = cg_create(&c->facts.cg, c->plan.cgroup_path, c->rec.token, &c->cg, e);
+
+	return r < 0 ? r : limit_cgroup(c, e);
+}
+
+/* systemd makes a scope around a process that lives: the child, which does nothing before it is told that it has been moved. */
+static int make_scope(struct creation *c, struct err *e)
+{
+	const char *description = oci_arena_printf(c->arena, "hull container %s", c->id);
+	pid_t pid = c->child.pid;
+	int r = cg_scope_start(&c->facts.systemd, &c->plan.unit, &c->plan.props, description, pid, c->timeout_ms, e);
+
+	if (r == 0)
+		r = cg_create_in_scope(&c->facts.cg, c->plan.cgroup_path, c->rec.token, pid, &c->cg, e);
+	if (r == 0)
+		r = limit_cgroup(c, e);
+	if (r < 0)
+		return r;
+	r = ctl_send(&c->child.ctl, CTL_PLACED, 0, NULL, 0, -1);
+	return r < 0 ? err_sys(e, r, "tell init that it is in its cgroup") : 0;
+}
+
+static int late_limits(struct creation *c, struct err *e)
+{
+	int r = cg_scope_set(&c->facts.systemd, c->plan.unit.name, &c->plan.late_props, c->timeout_ms, e);
+
+	return r < 0 ? r : cg_apply(&c->cg, &c->plan.writes, CG_LATE, e);
 }
 
 /* ---- the child ---- */
@@ -68,12 +97,13 @@ static int spawn(struct creation *c, struct err *e)
 
 	if (!c->immediate && start < 0)
 		return start;
-	n = cg_open_tasks(&c->cg, tasks, ARRAY_LEN(tasks), e);
+	/* With systemd there is no cgroup yet. */
+	n = c->cgroup_open ? cg_open_tasks(&c->cg, tasks, ARRAY_LEN(tasks), e) : 0;
 	if (n < 0)
 		return n;
 	if (n != c->plan.slots.n_tasks)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, c->plan.slots.n_tasks);
-	struct spawn_fds fds = { .cgroup = cg_clone_fd(&c->cg), .start = start, .pidfd = -1, .tasks = tasks };
+	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1, .tasks = tasks };
 	if (r == 0 && !state_still_ours(&c->dir))
 		r = err_set(e, ERR_STATE, 0, "container \"%s\" was deleted while it was being created", c->id);
 	if (r == 0)
@@ -218,7 +248,7 @@ static int follow(struct creation *c, struct err *e)
 	if (r == 0)
 		r = note_namespaces(c, e);
 	if (r == 0)
-		r = cg_apply(&c->cg, &c->plan.writes, CG_LATE, e);
+		r = late_limits(c, e);
 	return r == 0 ? publish(c, e) : r;
 }
 
@@ -239,7 +269,8 @@ static int join_rdt(struct creation *c, struct err *e)
 
 int host_build(struct creation *c, struct err *e)
 {
-	int r = make_cgroup(c, e);
+	bool systemd = c->facts.systemd.used;
+	int r = systemd ? 0 : make_cgroup(c, e);
 
 	if (r == 0 && c->plan.rdt.on)
 		r = rdt_prepare(c->rdt_dfd, &c->plan.rdt, c->rec.token, &c->rdt_made, e);
@@ -247,6 +278,8 @@ int host_build(struct creation *c, struct err *e)
 		r = spawn(c, e);
 	if (r == 0)
 		r = note_process(c, e);
+	if (r == 0 && systemd)
+		r = make_scope(c, e);
 	if (r == 0)
 		r = join_rdt(c, e);
 	if (r == 0)

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "cgroup/systemd.h"
 #include "run/rdt.h"
 
 struct undo_ctx {
@@ -135,14 +136,61 @@ static int remove_rdt(struct undo_ctx *u, const char *path, struct err *e)
 	return r;
 }
 
-static int kill_one(struct undo_ctx *u, const struct undo *v, struct err *e)
+/* Is the container's cgroup still there, and does it carry the token? Then the unit around it is ours, too. */
+static bool scope_is_ours(struct undo_ctx *u)
 {
-	return v->kind == UNDO_PROCESS ? kill_process(u, e) : v->kind == UNDO_CGROUP ? kill_cgroup(u, v->arg, e) : 0;
+	const char *path = state_rec_cgroup(u->rec);
+	struct cgroup cg;
+	struct err ignored;
+
+	if (!path || look_for_cgroup(u, path, &ignored) <= 0 || cg_open(&u->lay, path, &cg, &ignored) < 0)
+		return false;
+	bool ours = cg_is_ours(&cg, u->rec->token);
+	cg_close(&cg);
+	return ours;
 }
 
-static int remove_one(struct undo_ctx *u, const struct undo *v, struct err *e)
+/* Everything in the scope is dead by now, and systemd forgets an empty one by itself. A systemd that doesn't answer is no reason to keep the rest: it finds
+ * the cgroup gone when it wakes up. */
+static int stop_scope(struct undo_ctx *u, const char *unit, bool user)
 {
-	return v->kind == UNDO_PROCESS ? await_process(u, e) : v->kind == UNDO_CGROUP ? remove_cgroup(u, v->arg, e) : remove_rdt(u, v->arg, e);
+	struct cg_manager m = { .used = true, .user = user };
+	char text[ERR_RENDER_MAX];
+	struct err e;
+
+	if (!scope_is_ours(u) || cg_scope_stop(&m, unit, time_left(u) / 2, &e) >= 0)
+		return 0;
+	log_warn("container %s: its systemd unit may stay until systemd looks at it again: %s", u->rec->id, err_render(&e, text, sizeof(text)));
+	return 0;
+}
+
+static int kill_one(struct undo_ctx *u, const struct undo *what, struct err *e)
+{
+	switch ((enum undo_kind)what->kind) {
+	case UNDO_PROCESS:
+		return kill_process(u, e);
+	case UNDO_CGROUP:
+		return kill_cgroup(u, what->arg, e);
+	default:
+		return 0;
+	}
+}
+
+static int remove_one(struct undo_ctx *u, const struct undo *what, struct err *e)
+{
+	switch ((enum undo_kind)what->kind) {
+	case UNDO_PROCESS:
+		return await_process(u, e);
+	case UNDO_CGROUP:
+		return remove_cgroup(u, what->arg, e);
+	case UNDO_RDT:
+		return remove_rdt(u, what->arg, e);
+	case UNDO_SCOPE:
+	case UNDO_USER_SCOPE:
+		return stop_scope(u, what->arg, what->kind == UNDO_USER_SCOPE);
+	default:
+		return 0;
+	}
 }
 
 /* First everything is killed, then the rest: a process in a frozen v1 cgroup dies only when cg_kill thaws it. */

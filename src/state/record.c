@@ -29,16 +29,14 @@
 
 /* The record as the tables can describe it. */
 enum rec_stage { REC_STAGE_NONE, REC_STAGE_CREATING, REC_STAGE_CREATED };
-/* enum undo_kind, and before it a word for "absent". */
-enum rec_undo_kind { REC_UNDO_NONE, REC_UNDO_PROCESS, REC_UNDO_CGROUP, REC_UNDO_RDT };
 
 static const char *const stage_word[] = { NULL, "creating", "created" };
-static const char *const undo_kind_word[] = { NULL, "process", "cgroup", "rdt" };
+static const char *const undo_kind_word[] = { NULL, "process", "cgroup", "rdt", "scope", "user-scope" };
 static const struct oci_words rec_stage_words = { stage_word, ARRAY_LEN(stage_word) };
-static const struct oci_words rec_undo_kind_words = { undo_kind_word, ARRAY_LEN(undo_kind_word) };
+static const struct oci_words undo_kind_words = { undo_kind_word, ARRAY_LEN(undo_kind_word) };
 
 struct rec_undo {
-	enum rec_undo_kind kind;
+	enum undo_kind kind;
 	const char *arg;
 };
 
@@ -67,7 +65,7 @@ struct rec_doc {
 };
 
 static const struct oci_field rec_undo_f[] = {
-	F_WORD(rec_undo, kind, "kind", rec_undo_kind, REQUIRED),
+	F_WORD(rec_undo, kind, "kind", undo_kind, REQUIRED),
 	F_STR(rec_undo, arg, "arg"),
 };
 static const struct oci_desc rec_undo_desc = DESC(rec_undo, rec_undo_f, NULL);
@@ -132,10 +130,7 @@ static int doc_add_lists(struct rec_doc *doc, const struct state_rec *rec, struc
 	if (!doc->undo || !doc->ns)
 		return -ENOMEM;
 	for (size_t i = 0; i < rec->n_undo; i++)
-		doc->undo[doc->n_undo++] = (struct rec_undo){
-			.kind = (enum rec_undo_kind)(rec->undo[i].kind + 1),
-			.arg = rec->undo[i].arg,
-		};
+		doc->undo[doc->n_undo++] = (struct rec_undo){ .kind = (enum undo_kind)rec->undo[i].kind, .arg = rec->undo[i].arg };
 	for (int t = OCI_NS_NONE + 1; t < OCI_NS_MAX; t++)
 		if (rec->ns[t].ino)
 			doc->ns[doc->n_ns++] = (struct rec_ns){
@@ -326,9 +321,9 @@ static int take_lists(const struct rec_doc *doc, struct oci_arena *a, struct sta
 	if (!ret->undo)
 		return -ENOMEM;
 	for (size_t i = 0; i < doc->n_undo; i++) {
-		if (doc->undo[i].kind != REC_UNDO_PROCESS && !doc->undo[i].arg)
+		if (doc->undo[i].kind != UNDO_PROCESS && !doc->undo[i].arg)
 			return -EBADMSG;
-		ret->undo[ret->n_undo++] = (struct undo){ .kind = (uint8_t)(doc->undo[i].kind - 1), .arg = doc->undo[i].arg };
+		ret->undo[ret->n_undo++] = (struct undo){ .kind = (uint8_t)doc->undo[i].kind, .arg = doc->undo[i].arg };
 	}
 	for (size_t i = 0; i < doc->n_ns; i++)
 		ret->ns[doc->ns[i].type] = (struct ns_id){ .dev = doc->ns[i].dev.v, .ino = doc->ns[i].ino.v };

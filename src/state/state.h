@@ -30,8 +30,8 @@ struct proc_id {
 struct ns_id { uint64_t dev, ino; }; /* nsfs; ino 0 = not recorded */
 
 /* Undo kinds: the effects that outlive the child. */
-enum undo_kind { UNDO_PROCESS, UNDO_CGROUP, UNDO_RDT, UNDO_KIND_MAX };
-struct undo { uint8_t kind; const char *arg; /* CGROUP, RDT: path */ };
+enum undo_kind { UNDO_NONE, UNDO_PROCESS, UNDO_CGROUP, UNDO_RDT, UNDO_SCOPE, UNDO_USER_SCOPE, UNDO_KIND_MAX };
+struct undo { uint8_t kind; const char *arg; /* CGROUP, RDT: path; SCOPE, USER_SCOPE: unit of the system's, of the user's systemd */ };
 
 struct state_rec {
 	uint32_t version;

@@ -50,9 +50,9 @@ START_TEST(log_json)
 	ck_assert_int_eq(run("--log=file:log.json --log-format=json create --nope"), 1);
 	read_log("log.json");
 	must_be_json_line(strchr(log_text, '\n') + 1, "error", "flag provided but not defined: --nope");
-	ck_assert_int_eq(run("start c1 --log second.json --log-format json --systemd-cgroup"), 1);
+	ck_assert_int_eq(run("start c1 --log second.json --log-format json --cgroup-manager x"), 1);
 	read_log("second.json");
-	must_be_json_line(log_text, "error", "--systemd-cgroup: the systemd cgroup driver is not supported");
+	must_be_json_line(log_text, "error", "--cgroup-manager: \\\"x\\\" is not one of cgroupfs, systemd, disabled");
 }
 END_TEST
 

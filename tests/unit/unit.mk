@@ -25,6 +25,7 @@ unit_programs = \
 	tests/unit/test_seccomp_rules \
 	tests/unit/test_state \
 	tests/unit/test_stats \
+	tests/unit/test_systemd \
 	tests/unit/test_undo \
 	tests/unit/test_verbs \
 	tests/unit/test_wait

@@ -64,6 +64,8 @@ FEATURES = {
     "Linux 6.15: the exit status of a reaped process": lambda: kernel() >= (6, 15),
     "OPEN_TREE_NAMESPACE (Linux 7.0)": _open_tree_makes_namespaces,
     "proc of a joined pid namespace (Linux 6.17)": _procfs_has_pidns,
+    "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
+    "systemd": lambda: Path("/run/systemd/system").is_dir(),
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 
