@@ -111,6 +111,54 @@ static bool namespaces_unique(struct oci_parser *p, const struct oci_linux *l)
 	return true;
 }
 
+#define MAPPINGS_MAX 340 /* UID_GID_MAP_MAX_EXTENTS since 4.15 */
+
+/* A range of 32-bit ids from `first`: (uid_t)-1 is none. */
+static bool range_ok(struct oci_parser *p, const char *list, size_t i, const char *member, uint32_t first, uint32_t size)
+{
+	char rel[64];
+
+	snprintf(rel, sizeof(rel), "%s[%zu].%s", list, i, member);
+	return (uint64_t)first + size <= UINT32_MAX ||
+	       oci_rule_fail(p, rel, "%u — %u ids from here on go beyond the last one, %u", first, size, UINT32_MAX - 1);
+}
+
+static bool meets(uint32_t a, uint32_t a_size, uint32_t b, uint32_t b_size)
+{
+	return a < (uint64_t)b + b_size && b < (uint64_t)a + a_size;
+}
+
+static bool mapping_ok(struct oci_parser *p, const char *list, const struct oci_id_mapping *m, size_t i)
+{
+	char rel[64];
+
+	snprintf(rel, sizeof(rel), "%s[%zu].size", list, i);
+	if (m[i].size.v == 0)
+		return oci_rule_fail(p, rel, "0 — must be at least 1");
+	if (!range_ok(p, list, i, "containerID", m[i].container_id.v, m[i].size.v) || !range_ok(p, list, i, "hostID", m[i].host_id.v, m[i].size.v))
+		return false;
+	for (size_t k = 0; k < i; k++) {
+		snprintf(rel, sizeof(rel), "%s[%zu].containerID", list, i);
+		if (meets(m[i].container_id.v, m[i].size.v, m[k].container_id.v, m[k].size.v))
+			return oci_rule_fail(p, rel, "%u — %s[%zu] maps it already", m[i].container_id.v, list, k);
+		snprintf(rel, sizeof(rel), "%s[%zu].hostID", list, i);
+		if (meets(m[i].host_id.v, m[i].size.v, m[k].host_id.v, m[k].size.v))
+			return oci_rule_fail(p, rel, "%u — %s[%zu] maps to it already", m[i].host_id.v, list, k);
+	}
+	return true;
+}
+
+/* user_namespaces(7): no range may meet another one, inside or outside, and their number is limited. */
+static bool mappings_ok(struct oci_parser *p, const char *list, const struct oci_id_mapping *m, size_t n)
+{
+	if (n > MAPPINGS_MAX)
+		return oci_rule_fail(p, list, "%zu mappings — the kernel takes at most %d", n, MAPPINGS_MAX);
+	for (size_t i = 0; i < n; i++)
+		if (!mapping_ok(p, list, m, i))
+			return false;
+	return true;
+}
+
 /* config-linux.md: id mappings are those of the container's user namespace, offsets those of a new time namespace. */
 bool oci_rule_linux(struct oci_parser *p, const void *obj)
 {
@@ -124,6 +172,8 @@ bool oci_rule_linux(struct oci_parser *p, const void *obj)
 		return oci_rule_fail(p, "uidMappings", "id mappings need a user namespace in linux.namespaces");
 	if (l->n_gid_mappings && !has_user_ns)
 		return oci_rule_fail(p, "gidMappings", "id mappings need a user namespace in linux.namespaces");
+	if (!mappings_ok(p, "uidMappings", l->uid_mappings, l->n_uid_mappings) || !mappings_ok(p, "gidMappings", l->gid_mappings, l->n_gid_mappings))
+		return false;
 	if (l->time_offsets && !time_ns)
 		return oci_rule_fail(p, "timeOffsets", "time offsets need a time namespace in linux.namespaces");
 	if (l->time_offsets && time_ns->path)
