@@ -14,6 +14,10 @@ static const struct {
 	{ STEP_HOSTNAME, true, offsetof(struct step, u.write.value) },
 	{ STEP_DOMAINNAME, true, offsetof(struct step, u.write.value) },
 	{ STEP_SYSCTL, true, offsetof(struct step, u.write.name) },
+	{ STEP_TIME, false, offsetof(struct step, u.write.value) },
+	{ STEP_IDMAP, true, offsetof(struct step, u.idmap.uid_map) },
+	{ STEP_IDMAP, true, offsetof(struct step, u.idmap.gid_map) },
+	{ STEP_PROPAGATION, false, offsetof(struct step, u.attr.at) },
 	{ STEP_SYSCTL, true, offsetof(struct step, u.write.value) },
 	{ STEP_MOUNT, true, offsetof(struct step, u.mnt.fstype) },
 	{ STEP_MOUNT, false, offsetof(struct step, u.mnt.source) },
@@ -93,6 +97,8 @@ static bool step_ok(const struct bounds *c, const struct step *s)
 	for (size_t i = 0; i < ARRAY_LEN(needs_in); i++)
 		if (needs_in[i] == s->op && s->in < 0)
 			return false;
+	if (s->op == STEP_BIND && !slot_ok(c, s->u.bind.idmap))
+		return false;
 	return s->op != STEP_MOUNT || opts_ok(c, s->u.mnt.opts);
 }
 
@@ -145,7 +151,8 @@ static bool header_ok(const struct bounds *c)
 	return b->n_slots <= BLOB_SLOTS_MAX && list_ok(c, b->fds, sizeof(int32_t)) && b->fds.n <= b->n_slots &&
 	       list_ok(c, b->preserved, sizeof(int32_t)) && slot_ok(c, b->ctl_slot) && b->ctl_slot >= 0 &&
 	       slot_ok(c, b->start_slot) && (b->start_slot >= 0 || !gate) && slot_ok(c, b->pidns_slot) &&
-	       (b->pidns_slot >= 0 || !join) && slot_ok(c, b->root_slot) &&
+	       (b->pidns_slot >= 0 || !join || b->fin.flags & FIN_EXEC) && slot_ok(c, b->userns_slot) && slot_ok(c, b->idmap_slot) && b->userns <= USERNS_KEEPER &&
+	       (b->userns == USERNS_NONE || b->userns_slot >= 0 || (str_ok(c, b->uid_map.off, true) && str_ok(c, b->gid_map.off, true))) && slot_ok(c, b->root_slot) &&
 	       (exec || (b->root_slot >= 0 && b->unshare_mount <= UNSHARE_ROOT && (b->unshare_mount || (b->fin.flags & FIN_CHROOT)))) && slot_ok(c, b->mntns_slot) && str_ok(c, b->rootfs.off, !exec);
 }
 

@@ -95,6 +95,33 @@ static void decide(struct init *in, const struct caps *have, uint64_t bounding)
 			 (unsigned long long)lost);
 }
 
+/* Leaving 0 takes rights out of the effective set, not out of the permitted one while another id is 0 (capabilities(7)). */
+static int restore_effective(void)
+{
+	struct caps c;
+	int r = get_caps(&c);
+
+	if (r < 0)
+		return r;
+	c.eff = c.prm;
+	r = set_caps(&c);
+	return r == 0 ? creds_guard() : r;
+}
+
+int creds_act_as(uint32_t uid)
+{
+	int r = (int)sys_result("setresuid", syscall(SYS_IDS(setresuid), -1, uid, -1));
+
+	return r < 0 ? r : restore_effective();
+}
+
+int creds_make_files_as(uint32_t uid, uint32_t gid)
+{
+	syscall(SYS_IDS(setfsgid), gid);
+	syscall(SYS_IDS(setfsuid), uid);
+	return restore_effective();
+}
+
 int creds_securebits(struct init *in)
 {
 	int bits = sys_prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
@@ -115,6 +142,12 @@ static int drop_bounding(uint64_t have, uint64_t keep)
 	return r;
 }
 
+/* The kernel's answer to an id that the user namespace doesn't map (setresuid(2)). */
+static const char *unmapped(int r)
+{
+	return r == -EINVAL ? ", which the user namespace does not map" : "";
+}
+
 static int set_ids(struct init *in)
 {
 	const struct blob_finale *f = in->fin;
@@ -125,13 +158,13 @@ static int set_ids(struct init *in)
 			      "process.user.additionalGids");
 	r = sys_setresgid(f->gid);
 	if (r < 0)
-		return err_at(&in->err, err_sys(&in->err, r, "become group %u", f->gid), "process.user.gid");
+		return err_at(&in->err, err_sys(&in->err, r, "become group %u%s", f->gid, unmapped(r)), "process.user.gid");
 	r = sys_setresuid(f->uid);
-	return r < 0 ? err_at(&in->err, err_sys(&in->err, r, "become user %u", f->uid), "process.user.uid") : 0;
+	return r < 0 ? err_at(&in->err, err_sys(&in->err, r, "become user %u%s", f->uid, unmapped(r)), "process.user.uid") : 0;
 }
 
 /* A change of ids sets "dumpable" to what fs.suid_dumpable says and forgets the parent-death signal. */
-static int guard_again(void)
+int creds_guard(void)
 {
 	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 
@@ -151,7 +184,7 @@ static int set_sets(struct init *in)
 			r = sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0);
 	if (r == 0)
 		r = sys_prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
-	return r == 0 ? guard_again() : r;
+	return r == 0 ? creds_guard() : r;
 }
 
 int creds_drop(struct init *in)
@@ -171,7 +204,7 @@ int creds_drop(struct init *in)
 	r = set_ids(in);
 	if (r < 0)
 		return r;
-	r = guard_again();
+	r = creds_guard();
 	if (r == 0)
 		r = set_sets(in);
 	if (r < 0)
@@ -188,7 +221,7 @@ int creds_drop_admin(struct init *in)
 	int r = admin_for_filter(in) ? set_caps(&c) : 0;
 
 	if (r == 0)
-		r = guard_again();
+		r = creds_guard();
 	return r < 0 ? err_sys(&in->err, r, "drop CAP_SYS_ADMIN after the filter") : 0;
 }
 

@@ -68,8 +68,7 @@ static int cwd_error(struct init *in, int r)
 	return err_at(&in->err, r, "process.cwd");
 }
 
-/* Raise hard limits while we may. Exact values come later: a small one must not hit our own work. */
-static int raise_limits(struct init *in)
+int finale_raise_limits(struct init *in)
 {
 	const struct blob_rlimit *l = blob_list(in->b, in->fin->rlimits);
 
@@ -122,7 +121,7 @@ static int close_host(struct init *in)
 
 static int join_pid(struct init *in)
 {
-	if (!(in->fin->flags & FIN_JOIN_PID))
+	if (!(in->fin->flags & FIN_JOIN_PID) || in->pid_joined)
 		return 0;
 	/* It concerns our children only; we stay where the container can't see us. */
 	int r = sys_setns(init_slot(in, in->b->pidns_slot), CLONE_NEWPID);
@@ -142,7 +141,7 @@ static int prepare(struct init *in, int *ret_cwd)
 	if (r == 0)
 		r = creds_securebits(in);
 	if (r == 0)
-		r = raise_limits(in);
+		r = finale_raise_limits(in);
 	return r == 0 ? close_host(in) : r;
 }
 

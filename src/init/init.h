@@ -36,6 +36,16 @@ struct init {
 	int pts_fd;              /* mount of our own devpts, -1 */
 	int mntns_fd;            /* FIN_CHROOT: the mount namespace that the container ends up in, -1 */
 	int host_proc_fd;        /* the /proc that we were born with: only a fallback */
+	enum step_who role;      /* where S and I are two from the beginning (plan.userns): which one this is */
+	bool pid_joined;         /* our next child is born in the pid namespace that is joined */
+	struct {
+		pid_t pid;       /* of the one in the user namespace, as we see it */
+		pid_t between;   /* of a process that ended after it had started that one; 0 none */
+		int pidfd, sync_fd, serve_fd;
+		int pidns_fd;    /* for a proc that we make ourselves, else -1 */
+		uint32_t root_uid, root_gid; /* its ids, as we see them: the container's root */
+	} apart;                 /* userns.c: S's view of the process in the user namespace */
+	int node_fd;             /* S: a mount of our own with the device nodes that are bound into the container, -1 */
 	struct procfs proc;      /* processes only, of the pid namespace that we stand in */
 	struct procfs sysctl;    /* with sysctls */
 	mode_t caller_umask;
@@ -60,6 +70,24 @@ int setup_pivot(struct init *in);
  * the finished tree is taken along, detached, into the namespace that the container inherits or joins, and becomes its root. No path leads to it there. */
 int setup_leave(struct init *in);
 
+/* Clone the tree at the working directory over itself: it becomes the root mount, which pivot_root needs. */
+int setup_attach_root(struct init *in);
+int setup_change_root(struct init *in);
+
+/* ---- userns.c: S and I apart ---- */
+
+/* S: start the process in the user namespace, map its ids, join what it has made, and become who may make files for the container.
+ * Returns in S, and once more, as role WHO_I, in the container's process when S has made the tree. */
+int userns_birth(struct init *in);
+/* S: the superblock of `s` from inside of the user namespace, as a detached mount. */
+int userns_superblock(struct init *in, const struct step *s, const char *mode);
+/* The tree is made: from here on it is I who acts, in the user namespace and in a copy of the mount namespace, in which all mounts and their flags are locked. */
+int userns_enter(struct init *in);
+/* exec: after the join. */
+int userns_joined(struct init *in);
+/* Make a superblock here and now (step_mount.c). */
+int step_superblock(struct init *in, const struct step *s, const char *mode);
+
 /* ---- blob.c ---- */
 
 /* The host is trusted, yet a damaged plan must be an error and not a crash: every offset, list and slot is in
@@ -79,6 +107,8 @@ int step_tasks(struct init *in, const struct step *s);
 int step_join(struct init *in, const struct step *s);
 int step_join_init(struct init *in, const struct step *s);
 int step_unshare(struct init *in, const struct step *s);
+int step_time(struct init *in, const struct step *s);
+int step_idmap(struct init *in, const struct step *s);
 int step_source(struct init *in, const struct step *s);
 int step_netlink(struct init *in, const struct step *s);
 int step_hostname(struct init *in, const struct step *s);
@@ -113,6 +143,8 @@ int mask_null(struct init *in, int flags);
 /* Every destination leads to the mount that was attached there, or to a later one whose destination covers it by
  * its name. */
 int verify_mounts(struct init *in);
+/* I, in its copy of the mount namespace: there still is a mount on every destination. */
+int verify_copies(struct init *in);
 
 /* ---- hook.c ---- */
 
@@ -131,10 +163,14 @@ int tty_make(struct init *in);
 int tty_take(struct init *in);
 /* fds 0-2: the host's /dev/null becomes our own, pipes and the like belong to the container's user. */
 int tty_stdio(struct init *in);
+/* Pipes and the like go to user `uid`. */
+void tty_give(uint32_t uid);
 
 /* ---- finale.c, creds.c, passwd.c ---- */
 
 int finale_oom(struct init *in);
+/* Raise hard limits while we may. Exact values come later: a small one must not hit our own work. */
+int finale_raise_limits(struct init *in);
 /* Keyring, working directory, HOME, identity; everything read back. */
 int finale_drop(struct init *in);
 /* What execve will be given: the program in the container's PATH. */
@@ -142,6 +178,12 @@ int finale_find_program(struct init *in);
 /* The limits of the configuration, exactly; the last thing before the filter. */
 int finale_limits(struct init *in);
 int creds_securebits(struct init *in);
+/* Non-dumpable, and no longer than the parent lives: a change of ids, capabilities or user namespace undoes both. */
+int creds_guard(void);
+/* What is made from here on belongs to these; our rights stay. */
+/* Be effectively `uid`, for checks that ask who we are instead of what we may; our rights stay. */
+int creds_act_as(uint32_t uid);
+int creds_make_files_as(uint32_t uid, uint32_t gid);
 int creds_drop(struct init *in);
 int creds_check(struct init *in, bool keep_admin);
 /* Give CAP_SYS_ADMIN up, which was kept to load the filter. */
@@ -178,6 +220,8 @@ int init_close_but(struct init *in, const int *keep, size_t n);
 
 /* Zeroed pages instead of a heap. NULL when there are none. */
 void *init_pages(size_t size);
+/* The same, shared with the processes that we start. */
+void *init_shared_pages(size_t size);
 /* argv or envp for execve; `extra` (may be NULL) comes last. NULL when there is no memory. */
 char **init_vector(struct init *in, struct blist l, const char *extra);
 

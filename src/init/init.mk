@@ -18,5 +18,6 @@ init_sources = \
 	src/init/step_node.c \
 	src/init/steps.c \
 	src/init/tty.c \
+	src/init/userns.c \
 	src/init/verify.c \
 	src/plan/blob.h

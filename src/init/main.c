@@ -21,7 +21,9 @@ static struct init self = {
 	.pts_fd = -1,
 	.mask_dir_fd = -1,
 	.mask_file_fd = -1,
-	.mntns_fd = -1, .host_proc_fd = -1,
+	.mntns_fd = -1, .host_proc_fd = -1, .node_fd = -1,
+	.role = WHO_S,
+	.apart = { .pidfd = -1, .sync_fd = -1, .serve_fd = -1, .pidns_fd = -1 },
 	.proc = { -1, -1 },
 	.sysctl = { -1, -1 },
 };
@@ -95,11 +97,21 @@ int init_close_but(struct init *in, const int *keep, size_t n)
 	return sys_close_range(next, ~0u, 0);
 }
 
-void *init_pages(size_t size)
+static void *pages(size_t size, int kind)
 {
-	void *p = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, size ? size : 1, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
 
 	return p == MAP_FAILED ? NULL : p;
+}
+
+void *init_pages(size_t size)
+{
+	return pages(size, MAP_PRIVATE);
+}
+
+void *init_shared_pages(size_t size)
+{
+	return pages(size, MAP_SHARED);
 }
 
 char **init_vector(struct init *in, struct blist l, const char *extra)
@@ -139,28 +151,65 @@ static void set_up(struct init *in, int plan_fd)
 	check(in, setup_self(in));
 }
 
+static void run_steps(struct init *in, enum phase phase, const char *name)
+{
+	init_phase(name);
+	check(in, steps_run(in, phase));
+}
+
+static void make_tree(struct init *in)
+{
+	init_phase("tree");
+	check(in, setup_tree(in));
+}
+
+static void birth_apart(struct init *in)
+{
+	init_phase("userns");
+	check(in, userns_birth(in));
+}
+
+/* S makes the whole tree with the caller's rights, in a mount namespace of the caller's user namespace. What I gets is a copy of it, in which nothing can be
+ * taken off or opened up again. I takes over with userns_enter; the process in which that returns is I. */
+static void assemble_apart(struct init *in)
+{
+	/* Without a mount namespace of its own I is born where it will be. */
+	bool leaves = in->fin->flags & FIN_CHROOT;
+
+	if (!leaves)
+		make_tree(in);
+	birth_apart(in);
+	if (in->role == WHO_S) {
+		if (leaves)
+			make_tree(in);
+		run_steps(in, PH_IDENT, "ident");
+		run_steps(in, PH_MOUNT, "mount");
+		run_steps(in, PH_LOCK, "lock");
+		check(in, verify_mounts(in));
+	}
+	init_phase("copy");
+	check(in, userns_enter(in));
+}
+
 /* The namespaces, the tree and what is set in them. Nothing of it happens at exec but the first line. */
 static void assemble(struct init *in)
 {
-	init_phase("enter");
-	check(in, steps_run(in, PH_ENTER));
+	run_steps(in, PH_ENTER, "enter");
 	check(in, finale_oom(in));
-	init_phase("source");
-	check(in, steps_run(in, PH_SOURCE));
-	init_phase("ident");
-	check(in, steps_run(in, PH_IDENT));
-	init_phase("tree");
-	check(in, setup_tree(in));
-	init_phase("mount");
-	check(in, steps_run(in, PH_MOUNT));
-	init_phase("hooks");
-	check(in, steps_run(in, PH_HOOKS));
+	run_steps(in, PH_SOURCE, "source");
+	if (in->b->userns) {
+		assemble_apart(in);
+	} else {
+		run_steps(in, PH_IDENT, "ident");
+		make_tree(in);
+		run_steps(in, PH_MOUNT, "mount");
+	}
+	run_steps(in, PH_HOOKS, "hooks");
 	check(in, hook_create_container(in));
 	init_phase("pivot");
 	check(in, setup_pivot(in));
-	init_phase("mask");
-	check(in, steps_run(in, PH_MASK));
-	check(in, verify_mounts(in));
+	run_steps(in, PH_MASK, "mask");
+	check(in, in->b->userns ? verify_copies(in) : verify_mounts(in));
 }
 
 int main(int argc, char **argv)

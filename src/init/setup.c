@@ -55,8 +55,11 @@ static void note_uses(struct init *in)
 			in->last_use[s->in] = (uint16_t)(i + 1);
 		if (s->out >= 0)
 			in->last_use[s->out] = (uint16_t)(i + 1);
+		if (s->op == STEP_BIND && s->u.bind.idmap)
+			in->last_use[s->u.bind.idmap] = (uint16_t)(i + 1);
 	}
-	const int16_t kept[] = { in->b->ctl_slot, in->b->start_slot, in->b->pidns_slot, in->b->mntns_slot, in->b->root_slot };
+	const int16_t kept[] = { in->b->ctl_slot, in->b->start_slot, in->b->pidns_slot, in->b->mntns_slot, in->b->root_slot, in->b->userns_slot,
+				 in->b->idmap_slot };
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (kept[i] >= 0)
 			in->last_use[kept[i]] = 0;
@@ -70,7 +73,8 @@ int setup_fds(struct init *in)
 
 	in->slots = init_pages(((size_t)b->n_slots + 1) * sizeof(*in->slots));
 	in->last_use = init_pages(((size_t)b->n_slots + 1) * sizeof(*in->last_use));
-	in->mount_ids = init_pages(((size_t)b->steps.n + 1) * sizeof(*in->mount_ids));
+	size_t ids_size = ((size_t)b->steps.n + 1) * sizeof(*in->mount_ids);
+	in->mount_ids = b->userns ? init_shared_pages(ids_size) : init_pages(ids_size);
 	if (!in->slots || !in->last_use || !in->mount_ids)
 		return err_sys(&in->err, -ENOMEM, "set up the container");
 	for (unsigned i = 0; i < b->n_slots; i++)
@@ -147,7 +151,7 @@ int setup_self(struct init *in)
 	return wait_placed(in);
 }
 
-static int change_root(struct init *in)
+int setup_change_root(struct init *in)
 {
 	if (fchdir(in->root_fd) < 0)
 		return err_sys(&in->err, -errno, "enter the root");
@@ -160,7 +164,7 @@ static int open_joined_root(struct init *in)
 {
 	if (in->fin->flags & FIN_CHROOT) {
 		in->root_fd = init_slot(in, in->b->root_slot);
-		return change_root(in);
+		return setup_change_root(in);
 	}
 	in->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return in->root_fd < 0 ? err_sys(&in->err, -errno, "open the container's root") : 0;
@@ -208,11 +212,12 @@ static int copy_mount_namespace(struct init *in, int dir, const char *rootfs)
 	return r < 0 ? not_a_mount(in, r, "detach the new mount namespace from the host's") : 0;
 }
 
-static int attach_root(struct init *in, const char *rootfs)
+int setup_attach_root(struct init *in)
 {
+	const char *rootfs = init_str(in, in->b->rootfs);
+	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
 	int r;
 
-	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
 	if (root < 0)
 		return err_sys(&in->err, root, "clone the mounts of %s", rootfs);
 	r = sys_move_mount(root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
@@ -255,7 +260,7 @@ int setup_tree(struct init *in)
 	} else {
 		r = copy_mount_namespace(in, dir, rootfs);
 		if (r == 0)
-			r = attach_root(in, rootfs);
+			r = setup_attach_root(in);
 	}
 	in->slots[in->b->root_slot] = in->root_fd;
 	return r;
@@ -265,7 +270,8 @@ int setup_pivot(struct init *in)
 {
 	int r;
 
-	if (in->fin->flags & FIN_EXEC)
+	/* One that left its mount namespace has changed its root already. */
+	if ((in->fin->flags & FIN_EXEC) || (in->b->userns && (in->fin->flags & FIN_CHROOT)))
 		return 0;
 	if (fchdir(in->root_fd) < 0)
 		return err_sys(&in->err, -errno, "enter the root");
@@ -285,7 +291,7 @@ int setup_leave(struct init *in)
 {
 	int r;
 
-	if (!(in->fin->flags & FIN_CHROOT) || (in->fin->flags & FIN_EXEC))
+	if (!(in->fin->flags & FIN_CHROOT) || (in->fin->flags & FIN_EXEC) || in->role == WHO_I)
 		return 0;
 	/* Peers stay peers: what the configuration wants shared has been set by now. */
 	scoped_fd int tree = mnt_clone(in->root_fd, "", MNT_CLONE_RECURSIVE | MNT_CLONE_PEER);
@@ -296,5 +302,5 @@ int setup_leave(struct init *in)
 		return err_sys(&in->err, r, "enter the container's mount namespace");
 	fd_close(&in->root_fd);
 	in->root_fd = take_fd(&tree);
-	return change_root(in);
+	return setup_change_root(in);
 }

@@ -3,12 +3,15 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
 #include "base/fd.h"
+#include "base/io.h"
 #include "init/init.h"
+#include "sys/idmap.h"
 
 #ifndef NSFS_MAGIC
 #define NSFS_MAGIC 0x6e736673
@@ -133,7 +136,52 @@ int step_join_init(struct init *in, const struct step *s)
 
 	if (r < 0)
 		return r;
-	return s->u.join.ns ? sys_setns(init_slot(in, s->in), (int)s->u.join.ns) : 0;
+	/* In the container's user namespace the host's rights are gone: what needs them comes first. */
+	if (s->u.join.ns & CLONE_NEWUSER) {
+		r = finale_oom(in);
+		if (r == 0)
+			r = finale_raise_limits(in);
+		if (r == 0)
+			r = init_procfs(in);
+	}
+	if (r == 0 && s->u.join.ns)
+		r = sys_setns(init_slot(in, s->in), (int)s->u.join.ns);
+	in->pid_joined = s->u.join.ns & CLONE_NEWPID;
+	return r == 0 && (s->u.join.ns & CLONE_NEWUSER) ? userns_joined(in) : r;
+}
+
+/* Who makes a time namespace is not in it but its children are; setns takes us in, too. Then the offsets are frozen (time_namespaces(7)). */
+int step_time(struct init *in, const struct step *s)
+{
+	const char *lines = init_str(in, s->u.write.value);
+	int r = init_procfs(in);
+
+	if (r == 0)
+		r = sys_unshare(CLONE_NEWTIME);
+	if (r == -EINVAL)
+		return err_set(&in->err, ERR_UNSUPPORTED, EINVAL, "this kernel has no time namespaces (CONFIG_TIME_NS)");
+	if (r == 0 && lines) {
+		scoped_fd int fd = procfs_self(&in->proc, "timens_offsets", O_WRONLY);
+		r = fd < 0 ? fd : io_write_all(fd, lines, strlen(lines));
+		if (r == -ERANGE)
+			return err_set(&in->err, ERR_CONFIG, ERANGE, "the offsets lead out of the range of the clocks");
+		if (r < 0)
+			return err_sys(&in->err, r, "write the offsets");
+	}
+	scoped_fd int ns = r < 0 ? r : procfs_ns(&in->proc, "time_for_children");
+	return ns < 0 ? ns : sys_setns(ns, CLONE_NEWTIME);
+}
+
+int step_idmap(struct init *in, const struct step *s)
+{
+	int r = init_procfs(in);
+
+	if (r == 0)
+		r = idmap_userns(&in->proc, init_str(in, s->u.idmap.uid_map), init_str(in, s->u.idmap.gid_map));
+	if (r < 0)
+		return r;
+	in->slots[s->out] = r;
+	return 0;
 }
 
 int step_unshare(struct init *in, const struct step *s)

@@ -84,7 +84,7 @@ static int check_sysctl(struct init *in, const char *name, const char *value)
 
 /* Through a procfs of the pid namespace that we stand in; the file belongs to the namespaces of the process that
  * opens it, which is us. One write: a second one would be a second value. */
-int step_sysctl(struct init *in, const struct step *s)
+static int write_sysctl(struct init *in, const struct step *s)
 {
 	const char *name = init_str(in, s->u.write.name), *value = init_str(in, s->u.write.value);
 	size_t len = strlen(value);
@@ -101,4 +101,20 @@ int step_sysctl(struct init *in, const struct step *s)
 	if ((size_t)n != len)
 		return err_set(&in->err, ERR_SYS, EIO, "only %zd of %zu bytes were taken", n, len);
 	return check_sysctl(in, name, value);
+}
+
+/* What belongs to the container's user namespace may be written by the root of that, or (ipc before 5.19, uts always) by the host's only. */
+int step_sysctl(struct init *in, const struct step *s)
+{
+	int r = write_sysctl(in, s);
+
+	if ((r != -EACCES && r != -EPERM) || !in->b->userns)
+		return r;
+	r = creds_act_as(in->apart.root_uid);
+	if (r == 0)
+		r = write_sysctl(in, s);
+	int back = creds_act_as(0);
+	if (back == 0)
+		back = creds_make_files_as(in->apart.root_uid, in->apart.root_gid);
+	return r < 0 ? r : back;
 }

@@ -72,40 +72,49 @@ static int open_dir(struct init *in, struct bpath at, uint32_t flags, bool *ret_
 }
 
 /* Options as the plan lists them, then the mode of the covered directory, the pid namespace. */
-static int set_options(struct init *in, const struct step *s, int fs, int at, bool made)
+static int set_options(struct init *in, const struct step *s, int fs, const char *mode)
 {
 	const struct blob_mount_opt *o = blob_list(in->b, s->u.mnt.opts);
 	const char *source = init_str(in, s->u.mnt.source);
 	int r = source ? mnt_new_option(fs, "source", source) : 0;
-	struct stat st;
 
 	for (uint32_t i = 0; i < s->u.mnt.opts.n && r >= 0; i++)
 		r = mnt_new_option(fs, init_str(in, o[i].key), init_str(in, o[i].value));
-	if (r >= 0 && (s->u.mnt.flags & MNT_COVERED_MODE) && !made) {
-		char mode[16];
-		if (fstat(at, &st) < 0)
-			return -errno;
-		snprintf(mode, sizeof(mode), "%o", (unsigned)(st.st_mode & 07777));
+	if (r >= 0 && mode[0])
 		r = mnt_new_option(fs, "mode", mode);
-	}
 	/* 6.17; the plan refuses such a mount on older kernels. */
-	if (r >= 0 && (s->u.mnt.flags & MNT_PROC_PIDNS))
-		r = sys_fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, init_slot(in, s->in));
+	int pidns = s->u.mnt.flags & MNT_PROC_PIDNS ? init_slot(in, s->in) : in->apart.pidns_fd;
+	if (r >= 0 && pidns >= 0)
+		r = sys_fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, pidns);
 	return r;
 }
 
-static int make_superblock(struct init *in, const struct step *s, int at, bool made)
+int step_superblock(struct init *in, const struct step *s, const char *mode)
 {
 	scoped_fd int fs = sys_fsopen(init_str(in, s->u.mnt.fstype));
 
 	if (fs < 0)
 		return fs;
-	int r = set_options(in, s, fs, at, made);
+	int r = set_options(in, s, fs, mode);
 	if (r >= 0)
 		r = mnt_new_finish(fs, s->u.mnt.attr);
 	if (r < 0)
 		mnt_message(fs, in->kernel, sizeof(in->kernel));
 	return r;
+}
+
+/* `made`: the directory at `at` was not there before, its mode says nothing. */
+static int make_superblock(struct init *in, const struct step *s, int at, bool made)
+{
+	char mode[16] = "";
+	struct stat st;
+
+	if ((s->u.mnt.flags & MNT_COVERED_MODE) && !made) {
+		if (fstat(at, &st) < 0)
+			return -errno;
+		snprintf(mode, sizeof(mode), "%o", (unsigned)(st.st_mode & 07777));
+	}
+	return s->u.mnt.flags & MNT_IN_USERNS ? userns_superblock(in, s, mode) : step_superblock(in, s, mode);
 }
 
 static const struct {
@@ -228,6 +237,11 @@ int step_bind(struct init *in, const struct step *s)
 	if (at < 0)
 		return at;
 	r = check_place(in, at, s->u.bind.at);
+	if (r == 0 && s->u.bind.idmap) {
+		r = mnt_idmap(source, init_slot(in, s->u.bind.idmap), s->u.bind.flags & BIND_IDMAP_REC, in->kernel, sizeof(in->kernel));
+		if (r < 0)
+			return err_sys(&in->err, r, "map its ids");
+	}
 	if (r == 0)
 		r = mnt_set(source, false, s->u.bind.set, s->u.bind.clr, 0);
 	if (r == 0)
@@ -257,5 +271,8 @@ int step_attr(struct init *in, const struct step *s)
 
 int step_propagation(struct init *in, const struct step *s)
 {
-	return mnt_set(init_slot(in, s->in), s->u.attr.recursive, 0, 0, s->u.attr.prop);
+	if (!s->u.attr.at.off)
+		return mnt_set(init_slot(in, s->in), s->u.attr.recursive, 0, 0, s->u.attr.prop);
+	scoped_fd int at = rootfs_open(in->root_fd, init_path(in, s->u.attr.at), 0);
+	return at < 0 ? at : mnt_set(at, s->u.attr.recursive, 0, 0, s->u.attr.prop);
 }

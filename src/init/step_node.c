@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "init/init.h"
+#include "sys/mnt.h"
 #include "sys/rootfs.h"
 
 #define PARENT_MODE 0755
@@ -62,6 +63,8 @@ static int accept_existing(struct init *in, int dir, const char *name, const str
 static int own(struct init *in, int fd, const struct step *s)
 {
 	mode_t mode = s->u.node.mode & 07777;
+	uint32_t uid = s->u.node.uid == ID_ROOT ? in->apart.root_uid : s->u.node.uid;
+	uint32_t gid = s->u.node.gid == ID_ROOT ? in->apart.root_gid : s->u.node.gid;
 	struct stat st;
 	int r;
 
@@ -69,8 +72,7 @@ static int own(struct init *in, int fd, const struct step *s)
 		return -errno;
 	if (!same_node(&st, s) || st.st_nlink != 1)
 		return err_set(&in->err, ERR_SYS, EEXIST, "it was exchanged while it was made");
-	if ((st.st_uid != s->u.node.uid || st.st_gid != s->u.node.gid) &&
-	    fchownat(fd, "", s->u.node.uid, s->u.node.gid, AT_EMPTY_PATH) < 0)
+	if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		return -errno;
 	if ((st.st_mode & 07777) == mode)
 		return 0;
@@ -84,13 +86,92 @@ static int own(struct init *in, int fd, const struct step *s)
 	return r;
 }
 
+static bool is_roots(uint32_t id)
+{
+	return id == 0 || id == ID_ROOT;
+}
+
+/* Make the node, as nobody may use it before it belongs to whom it should. */
+static int make_node(struct init *in, int dir, const char *name, const struct step *s)
+{
+	mode_t type = s->u.node.mode & S_IFMT;
+	mode_t mode = is_roots(s->u.node.uid) && is_roots(s->u.node.gid) ? s->u.node.mode & 07777 : 0;
+
+	if (mknodat(dir, name, type | mode, is_device(type) ? makedev(s->u.node.major, s->u.node.minor) : 0) < 0)
+		return -errno;
+	scoped_fd int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : own(in, fd, s);
+}
+
+static void node_name(char buf[16], uint32_t index)
+{
+	snprintf(buf, 16, "%u", index);
+}
+
+static bool is_cloned(const struct step *s)
+{
+	return s->op == STEP_NODE && (s->u.node.flags & NODE_CLONE);
+}
+
+static int clone_each(struct init *in, int tmp)
+{
+	char name[16];
+
+	for (uint32_t i = 0; i < in->b->steps.n; i++) {
+		if (!is_cloned(&in->steps[i]))
+			continue;
+		node_name(name, i);
+		int r = in->slots[in->steps[i].out] = mnt_clone(tmp, name, MNT_CLONE_NOFOLLOW);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* No node can be made in a user namespace, and none works on its file systems. So they are made on a tmpfs of our own, with the caller's rights, and each is bound to its
+ * place: inodes of this container, with owner and mode as they were asked for. Before 6.15 a detached mount can't be cloned: the tmpfs lies on the root for a moment. */
+static int make_all(struct init *in)
+{
+	static const struct mnt_option opts[] = { { "source", "tmpfs" }, { "mode", "0755" } };
+	char name[16];
+	int r = 0;
+
+	in->node_fd = mnt_new("tmpfs", opts, ARRAY_LEN(opts), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, NULL, 0);
+	if (in->node_fd < 0)
+		return in->node_fd;
+	for (uint32_t i = 0; i < in->b->steps.n && r == 0; i++) {
+		node_name(name, i);
+		r = is_cloned(&in->steps[i]) ? make_node(in, in->node_fd, name, &in->steps[i]) : 0;
+	}
+	if (r == 0)
+		r = mnt_attach(in->node_fd, in->root_fd);
+	if (r < 0)
+		return r;
+	r = clone_each(in, in->node_fd);
+	if (fchdir(in->node_fd) < 0)
+		return -errno;
+	int u = sys_umount(".", SYS_UMOUNT_DETACH);
+	if (u < 0)
+		return u;
+	return fchdir(in->root_fd) < 0 ? -errno : r;
+}
+
+static int bind_node(struct init *in, int dir, const char *name, const struct step *s)
+{
+	int r = in->node_fd < 0 ? make_all(in) : 0;
+
+	if (r < 0)
+		return r;
+	if (mknodat(dir, name, S_IFREG, 0) < 0)
+		return errno == EEXIST ? accept_existing(in, dir, name, s) : -errno;
+	scoped_fd int at = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return at < 0 ? -errno : mnt_attach(init_slot(in, s->out), at);
+}
+
 int step_node(struct init *in, const struct step *s)
 {
 	char name[ROOTFS_NAME_MAX];
 	struct ctr_path at = init_path(in, s->u.node.at);
-	mode_t type = s->u.node.mode & S_IFMT;
-	/* Nobody may use it before it belongs to whom it should. */
-	mode_t mode = s->u.node.uid == 0 && s->u.node.gid == 0 ? s->u.node.mode & 07777 : 0;
 
 	if (s->u.node.flags & NODE_FOREIGN) {
 		scoped_fd int there = rootfs_open(init_slot(in, s->in), at, 0);
@@ -104,10 +185,10 @@ int step_node(struct init *in, const struct step *s)
 	scoped_fd int dir = rootfs_parent(init_slot(in, s->in), at, PARENT_MODE, name);
 	if (dir < 0)
 		return dir;
-	if (mknodat(dir, name, type | mode, is_device(type) ? makedev(s->u.node.major, s->u.node.minor) : 0) < 0)
-		return errno == EEXIST ? accept_existing(in, dir, name, s) : -errno;
-	scoped_fd int fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : own(in, fd, s);
+	if (is_cloned(s))
+		return bind_node(in, dir, name, s);
+	int r = make_node(in, dir, name, s);
+	return r == -EEXIST ? accept_existing(in, dir, name, s) : r;
 }
 
 /* Does the link's target exist in the container? Absolute targets only: others count from the link's place. Below

@@ -37,6 +37,8 @@ DESCRIBE(tell_tasks) { snprintf(buf, size, "enter the cgroup of hierarchy %d", s
 DESCRIBE(tell_join) { snprintf(buf, size, "join the %s namespace %s", ns_name(s->u.join.ns), STR(s->u.join.path)); }
 DESCRIBE(tell_join_init) { snprintf(buf, size, "join the container's namespaces"); (void)in; (void)s; }
 DESCRIBE(tell_unshare) { snprintf(buf, size, "make a %s namespace", ns_name(s->u.unshare.ns)); (void)in; }
+DESCRIBE(tell_time) { snprintf(buf, size, "make a time namespace"); (void)in; (void)s; }
+DESCRIBE(tell_idmap) { snprintf(buf, size, "make a user namespace that maps the ids of a mount"); (void)in; (void)s; }
 DESCRIBE(tell_source) { snprintf(buf, size, "open mount source %s", STR(s->u.source.path)); }
 DESCRIBE(tell_netlink) { snprintf(buf, size, "receive network devices"); (void)in; (void)s; }
 DESCRIBE(tell_hostname) { snprintf(buf, size, "set the host name \"%s\"", STR(s->u.write.value)); }
@@ -62,6 +64,8 @@ static const struct {
 	[STEP_JOIN] = { step_join, tell_join },
 	[STEP_JOIN_INIT] = { step_join_init, tell_join_init },
 	[STEP_UNSHARE] = { step_unshare, tell_unshare },
+	[STEP_TIME] = { step_time, tell_time },
+	[STEP_IDMAP] = { step_idmap, tell_idmap },
 	[STEP_SOURCE] = { step_source, tell_source },
 	[STEP_NETLINK] = { step_netlink, tell_netlink },
 	[STEP_HOSTNAME] = { step_hostname, tell_hostname },
@@ -150,13 +154,16 @@ static int run_one(struct init *in, uint32_t index)
 		note(in, index, start);
 	close_used(in, s->in, index);
 	close_used(in, s->out, index);
+	if (s->op == STEP_BIND && s->u.bind.idmap)
+		close_used(in, s->u.bind.idmap, index);
 	return r;
 }
 
 int steps_run(struct init *in, enum phase phase)
 {
 	for (uint32_t i = in->b->first[phase]; i < in->b->first[phase + 1]; i++) {
-		if (in->steps[i].who == WHO_HOST)
+		uint8_t who = in->steps[i].who;
+		if (who == WHO_HOST || (in->b->userns && who != in->role))
 			continue;
 		int r = run_one(in, i);
 		if (r < 0)

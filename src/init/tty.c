@@ -185,28 +185,43 @@ static int own_null(struct init *in, int fd)
 
 /* A program that opens /dev/stdout anew needs to own the pipe behind it. Both peers do it; what can't be given
  * away stays as it is. */
-static void give(const struct init *in, int fd, const struct stat *st)
+static void give(uint32_t uid, int fd, const struct stat *st)
 {
-	if (S_ISDIR(st->st_mode) || S_ISBLK(st->st_mode) || st->st_uid == in->fin->uid)
+	if (S_ISDIR(st->st_mode) || S_ISBLK(st->st_mode) || st->st_uid == uid)
 		return;
-	if (fchown(fd, in->fin->uid, (gid_t)-1) < 0)
+	if (fchown(fd, uid, (gid_t)-1) < 0)
 		log_debug("fd %d stays with user %u: %s", fd, (unsigned)st->st_uid, err_text(errno));
+}
+
+static bool is_null_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3);
+}
+
+void tty_give(uint32_t uid)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fstat(fd, &st) == 0 && !is_null_device(&st))
+			give(uid, fd, &st);
 }
 
 int tty_stdio(struct init *in)
 {
 	struct stat st;
 
-	if (in->fin->flags & FIN_TERMINAL)
+	/* In a user namespace S has given away what it could, and the host's null is nobody's there. */
+	if ((in->fin->flags & FIN_TERMINAL) || in->b->userns)
 		return 0;
 	for (int fd = 0; fd < 3; fd++) {
 		int r = 0;
 		if (fstat(fd, &st) < 0)
 			return err_sys(&in->err, -errno, "look at fd %d", fd);
-		if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		if (is_null_device(&st))
 			r = own_null(in, fd);
 		else
-			give(in, fd, &st);
+			give(in->fin->uid, fd, &st);
 		if (r < 0)
 			return r;
 	}

@@ -89,6 +89,33 @@ static int look_at(struct init *in, uint32_t index)
 	return err_at(&in->err, r < 0 ? r : -ESTALE, init_str(in, s->origin));
 }
 
+/* A copy of the mount namespace has ids of its own. What S has seen in its place can have gone since, but nothing can have come over it. */
+static int look_at_copy(struct init *in, uint32_t index)
+{
+	const struct step *s = &in->steps[index];
+	const char *at = destination(in, s);
+	char what[INIT_TEXT_MAX];
+	scoped_fd int fd = rootfs_open(in->root_fd, (struct ctr_path){ at }, 0);
+	int r = fd < 0 ? fd : sys_is_mount_root(fd);
+
+	if (r > 0 || is_covered_by_plan(in, index, at))
+		return 0;
+	steps_describe(in, s, what, sizeof(what));
+	err_set(&in->err, ERR_SYS, r < 0 ? -r : ESTALE, "%s: the mount is not there any more", what);
+	in->err.step = (uint16_t)(index + 1);
+	return err_at(&in->err, r < 0 ? r : -ESTALE, init_str(in, s->origin));
+}
+
+int verify_copies(struct init *in)
+{
+	for (uint32_t i = 0; i < in->b->steps.n; i++) {
+		int r = in->mount_ids[i] ? look_at_copy(in, i) : 0;
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int verify_mounts(struct init *in)
 {
 	for (uint32_t i = 0; i < in->b->steps.n; i++) {

@@ -33,7 +33,7 @@ struct execution {
 /* init may have moved into namespaces of its own making since: those are never joined (attacks-tried H12). */
 static int compare_namespaces(struct execution *x, struct err *e)
 {
-	for (int t = OCI_NS_NONE + 1; t < OCI_NS_TIME; t++) {
+	for (int t = OCI_NS_NONE + 1; t < OCI_NS_MAX; t++) {
 		enum oci_namespace_type type = (enum oci_namespace_type)t;
 		const struct ns_id *given = &x->c.rec.ns[type];
 		struct ns_id now, own;

@@ -32,6 +32,7 @@ enum phase {
 	PH_SOURCE, /* bind sources become detached clones, before the mount namespace changes */
 	PH_IDENT,  /* network devices (host), hostname, domainname, lo, sysctl */
 	PH_MOUNT,  /* rootfs attached, mounts in the configuration's order, /dev */
+	PH_LOCK,   /* user namespace: S's part of PH_MASK; then the container's process takes over, in a copy in which all of it is locked */
 	PH_HOOKS,  /* prestart, createRuntime (host), createContainer */
 	PH_PIVOT,
 	PH_MASK,   /* masked and read-only paths, late read-only, propagation; then everything is read back */
@@ -53,6 +54,8 @@ enum step_op {
 	STEP_JOIN,         /* setns to the namespace at a host path; with `out` >= 0 (pid) only opened and checked: entered last, see FIN_JOIN_PID */
 	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec); with `out` >= 0 its root at the host path goes there first */
 	STEP_UNSHARE,
+	STEP_TIME,         /* a time namespace of its own, with the offsets in `value` (absent: none), entered at once */
+	STEP_IDMAP,        /* a user namespace that does nothing but map ids for mounts: its fd goes into slot `out` */
 	STEP_SOURCE,       /* host path → detached clone in slot `out` */
 	STEP_NETLINK,      /* hand the host a netlink socket of the network namespace, and wait while it moves devices there */
 	STEP_NETDEV,       /* host: a device `name` becomes `value` there */
@@ -96,11 +99,16 @@ enum {
 	SOURCE_KEEP_SHARED = 1 << 13, /* a volume that sends its mounts to the host: the clone stays a peer, and the plan mounts nothing below it */
 	MNT_COPY_UP = 1 << 14,      /* tmpfs: begins with what the directory that it covers holds */
 	MNT_PROC_PIDNS = 1 << 12,   /* proc of a joined pid namespace: fsconfig SET_FD "pidns" with the fd in slot `in` (6.17) */
+	MNT_IN_USERNS = 1 << 15,    /* the superblock is made in the container's user namespace, to which it belongs then */
+	NODE_CLONE = 1 << 16,       /* the place is on a file system of the container's user namespace, where no node works: one of our own making is bound there */
+	BIND_IDMAP_REC = 1 << 17,   /* the ids of all mounts below are mapped, too */
 };
 
 /* `prop` of mnt and bind is set before the mount is attached: MS_PRIVATE or MS_SLAVE, with MS_REC; 0 = as it is (a clone is a slave of its source). What the
  * configuration wants shared or unbindable is a late STEP_PROPAGATION: mounting on a shared clone would write into the host's table. Only a bind with rshared
  * is a peer of its source from the beginning (SOURCE_KEEP_SHARED): left once, a peer group can't be joined again. */
+
+#define ID_ROOT UINT32_MAX
 
 struct blob_mount_opt { struct bstr key, value; }; /* value absent: a flag */
 
@@ -115,15 +123,17 @@ struct step {
 		struct { struct bstr controller, file, value; uint8_t late; } cg;
 		struct { uint32_t ns; uint32_t flags; struct bstr path; } join; /* ns: CLONE_NEW… */
 		struct { uint32_t ns; } unshare;
+		struct { struct bstr uid_map, gid_map; } idmap;
 		struct { struct bstr path; uint32_t flags; } source;
 		struct { struct bstr name, value; } write;
 		struct { struct bstr fstype, source; struct blist opts; uint64_t attr; uint32_t flags, prop; struct bpath at; } mnt;
-		struct { uint64_t set, clr, rset, rclr; uint32_t flags, prop; struct bpath at; } bind;
+		struct { uint64_t set, clr, rset, rclr; uint32_t flags, prop; struct bpath at; int16_t idmap; } bind; /* idmap: slot of a user namespace, 0 none */
 		struct { struct bpath at; uint32_t mode; uint32_t flags; } dir;
-		struct { struct bpath at; uint32_t mode, uid, gid, major, minor, flags; } node; /* mode with S_IFMT */
+		struct { struct bpath at; uint32_t mode, uid, gid, major, minor, flags; } node; /* mode with S_IFMT; ids as S sees them, ID_ROOT: the container's root */
 		struct { struct bpath at; struct bstr target; uint32_t flags; } link;
 		struct { struct bpath at; } path;
-		struct { uint64_t set, clr; uint64_t prop; uint8_t recursive; } attr; /* prop: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0 */
+		/* prop: MS_SHARED, MS_SLAVE, MS_PRIVATE, MS_UNBINDABLE or 0. `at`: the mount by its place, where the slot's would be one of another namespace */
+		struct { uint64_t set, clr; uint64_t prop; struct bpath at; uint8_t recursive; } attr;
 	} u;
 };
 
@@ -181,6 +191,13 @@ enum {
 	UNSHARE_ROOT = 2, /* the root file system alone (OPEN_TREE_NAMESPACE, 7.0): costs the same however many mounts the host has */
 };
 
+/* How the container's process comes into its user namespace (docs/architecture.md, "Processes"). */
+enum userns_chain {
+	USERNS_NONE,   /* there is none, or exec: joined with the others */
+	USERNS_FIRST,  /* new pid namespace: S has its first process born in the user namespace, makes the tree with the caller's rights, and ends */
+	USERNS_KEEPER, /* pid namespace joined or the caller's: a child of S keeps the new namespaces until the tree is made; then S enters them itself */
+};
+
 struct blob {
 	uint32_t magic, version, size;
 	uint32_t log_level;
@@ -195,6 +212,13 @@ struct blob {
 	struct bstr rootfs;     /* host path */
 	uint32_t new_namespaces; /* CLONE_NEW… that S is born with: for messages and read-back */
 	uint32_t unshare_mount; /* UNSHARE_…: a mount namespace of its own */
+	uint32_t userns;        /* enum userns_chain */
+	uint32_t userns_new;    /* CLONE_NEW… that the process in the user namespace makes: they belong to it then */
+	int16_t userns_slot;    /* a user namespace that is joined by path, -1: a new one */
+	int16_t idmap_slot;     /* takes an fd of the container's user namespace, for mounts that are mapped by it; -1: not needed */
+	struct bstr uid_map, gid_map; /* of a new one: lines for /proc/PID/uid_map */
+	uint32_t outer_uid;     /* the process's user as the caller sees it, UINT32_MAX: not known */
+	uint32_t outer_root_uid, outer_root_gid; /* the container's root, UINT32_MAX: not known */
 	uint64_t root_propagation; /* MS_… | MS_REC that the old tree gets before anything is mounted (slave or private) */
 	struct blob_finale fin;
 };

@@ -12,7 +12,7 @@
 
 #define TEXT_MAX ((size_t)4 << 20)
 
-static const char *const phase_names[PH_MAX] = { "cgroup", "spawn", "enter", "source", "ident", "mount", "hooks",
+static const char *const phase_names[PH_MAX] = { "cgroup", "spawn", "enter", "source", "ident", "mount", "lock", "hooks",
 						 "pivot",  "mask",  "tty",   "drop",   "late",  "gate",  "exec" };
 static const char *const who_names[] = { "host", "S", "I" };
 
@@ -29,6 +29,7 @@ static const char *path(const struct plan *p, struct bpath at)
 
 static const struct { uint32_t flag; const char *name; } ns_names[] = {
 	{ CLONE_NEWPID, "pid" }, { CLONE_NEWNET, "network" }, { CLONE_NEWNS, "mount" }, { CLONE_NEWIPC, "ipc" }, { CLONE_NEWUTS, "uts" }, { CLONE_NEWCGROUP, "cgroup" },
+	{ CLONE_NEWUSER, "user" }, { CLONE_NEWTIME, "time" },
 };
 
 static void add_namespaces(struct buf *b, uint32_t flags)
@@ -81,7 +82,7 @@ static void say_mount(const struct plan *p, struct buf *b, const struct step *s)
 {
 	const struct blob_mount_opt *o = (const void *)(p->mem + s->u.mnt.opts.off);
 
-	buf_printf(b, "mount %s on %s", str(p, s->u.mnt.fstype), path(p, s->u.mnt.at));
+	buf_printf(b, "mount %s on %s%s", str(p, s->u.mnt.fstype), path(p, s->u.mnt.at), s->u.mnt.flags & MNT_IN_USERNS ? " from the user namespace" : "");
 	add_attr(b, s->u.mnt.attr, 0, "", false);
 	for (uint32_t i = 0; i < s->u.mnt.opts.n; i++)
 		buf_printf(b, "%s%s%s%s", i ? "," : "  ", str(p, o[i].key), o[i].value.off ? "=" : "", str(p, o[i].value));
@@ -110,6 +111,8 @@ static void say_bind(const struct plan *p, struct buf *b, const struct step *s)
 	else
 		buf_printf(b, "%s %s on %s", s->u.bind.flags & BIND_RECURSIVE ? "rbind" : "bind", source_of(p, s->in), path(p, s->u.bind.at));
 	add_attr(b, s->u.bind.rset, s->u.bind.rclr, "r", add_attr(b, s->u.bind.set, s->u.bind.clr, "", false));
+	if (s->u.bind.idmap)
+		buf_printf(b, "  %s %s", s->u.bind.flags & BIND_IDMAP_REC ? "ridmap" : "idmap", s->u.bind.idmap == p->hdr.idmap_slot ? "of the container" : "of its own");
 	add_prop(b, s->u.bind.prop, s->u.bind.prop & MS_REC);
 }
 
@@ -117,14 +120,24 @@ static void say_node(const struct plan *p, struct buf *b, const struct step *s)
 {
 	char type = S_ISBLK(s->u.node.mode) ? 'b' : S_ISFIFO(s->u.node.mode) ? 'p' : S_ISREG(s->u.node.mode) ? '-' : 'c';
 
-	buf_printf(b, "node %s%s %c %u:%u %04o %u:%u%s", s->u.node.flags & NODE_IN_DEV ? "/dev/" : "", path(p, s->u.node.at), type, s->u.node.major, s->u.node.minor,
-		   s->u.node.mode & 07777, s->u.node.uid, s->u.node.gid, s->u.node.flags & NODE_FOREIGN ? "  must exist" : "");
+	char owner[2][16];
+	const uint32_t ids[2] = { s->u.node.uid, s->u.node.gid };
+
+	for (unsigned i = 0; i < 2; i++)
+		snprintf(owner[i], sizeof(owner[i]), ids[i] == ID_ROOT ? "root" : "%u", ids[i]);
+	buf_printf(b, "node %s%s %c %u:%u %04o %s:%s%s%s", s->u.node.flags & NODE_IN_DEV ? "/dev/" : "", path(p, s->u.node.at), type, s->u.node.major, s->u.node.minor,
+		   s->u.node.mode & 07777, owner[0], owner[1], s->u.node.flags & NODE_FOREIGN ? "  must exist" : "", s->u.node.flags & NODE_CLONE ? "  bound" : "");
 }
 
 static void say_enter(const struct plan *p, struct buf *b, const struct step *s)
 {
 	if (s->op == STEP_TASKS) {
 		buf_printf(b, "write 0 to the tasks file in slot %d", s->in);
+	} else if (s->op == STEP_TIME) {
+		const char *lines = str(p, s->u.write.value);
+		buf_printf(b, "unshare time%s", lines[0] ? ", offsets" : "");
+		for (const char *l = lines; *l; l += strcspn(l, "\n") + 1)
+			buf_printf(b, "%s %.*s", l == lines ? "" : ",", (int)strcspn(l, "\n"), l);
 	} else if (s->op == STEP_UNSHARE) {
 		buf_add(b, "unshare ");
 		add_namespaces(b, s->u.unshare.ns);
@@ -137,7 +150,7 @@ static void say_enter(const struct plan *p, struct buf *b, const struct step *s)
 
 static void say_late_attr(const struct plan *p, struct buf *b, const struct step *s)
 {
-	buf_printf(b, "%s", s->in == p->hdr.root_slot ? "root" : "mount");
+	buf_printf(b, "%s", s->u.attr.at.off ? path(p, s->u.attr.at) : s->in == p->hdr.root_slot ? "root" : "mount");
 	add_attr(b, s->u.attr.set, s->u.attr.clr, "", false);
 	add_prop(b, s->u.attr.prop, s->u.attr.recursive);
 }
@@ -160,6 +173,20 @@ static void say_link(const struct plan *p, struct buf *b, const struct step *s)
 static void say_source(const struct plan *p, struct buf *b, const struct step *s)
 {
 	buf_printf(b, "clone %s%s", str(p, s->u.source.path), s->u.source.flags & BIND_RECURSIVE ? "  recursive" : "");
+}
+
+static void add_map(struct buf *b, const char *lines)
+{
+	for (const char *l = lines; *l; l += strcspn(l, "\n") + 1)
+		buf_printf(b, "%s%.*s", l == lines ? "" : ", ", (int)strcspn(l, "\n"), l);
+}
+
+static void say_idmap(const struct plan *p, struct buf *b, const struct step *s)
+{
+	buf_add(b, "ids for mounts: uids ");
+	add_map(b, str(p, s->u.idmap.uid_map));
+	buf_add(b, "; gids ");
+	add_map(b, str(p, s->u.idmap.gid_map));
 }
 
 static void say_cgroup(const struct plan *p, struct buf *b, const struct step *s)
@@ -195,7 +222,7 @@ static void say_net(const struct plan *p, struct buf *b, const struct step *s)
 static const struct { void (*say)(const struct plan *p, struct buf *b, const struct step *s); } steps[STEP_OP_MAX] = {
 	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_SCOPE] = { say_cgroup }, [STEP_SCOPE_PROPERTY] = { say_cgroup },
 	[STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
-	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
+	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_TIME] = { say_enter }, [STEP_IDMAP] = { say_idmap }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
 	[STEP_DOMAINNAME] = { say_ident }, [STEP_LO_UP] = { say_ident }, [STEP_SYSCTL] = { say_ident }, [STEP_MOUNT] = { say_mount }, [STEP_BIND] = { say_bind },
 	[STEP_REMOUNT] = { say_bind }, [STEP_DIR] = { say_dir }, [STEP_NODE] = { say_node }, [STEP_LINK] = { say_link }, [STEP_MASK] = { say_path },
 	[STEP_RDONLY] = { say_path }, [STEP_ATTR] = { say_late_attr }, [STEP_PROPAGATION] = { say_late_attr },
@@ -232,6 +259,26 @@ static void say_spawn(const struct plan *p, struct buf *b)
 		buf_add(b, ", then moved into the unit");
 	else if (cg_layout_v2(&p->facts->cg) >= 0)
 		buf_add(b, ", into cgroup");
+}
+
+/* The chain of a user namespace, as one line: who is born when, and what belongs to it. */
+static void say_userns(const struct plan *p, struct buf *b)
+{
+	bool first = p->hdr.userns == USERNS_FIRST;
+
+	buf_printf(b, "%s user%s%s", p->hdr.userns_slot >= 0 ? "child in joined" : "child in new", first ? "|pid" : "", p->hdr.userns_new ? "|" : "");
+	add_namespaces(b, p->hdr.userns_new);
+	if (p->hdr.userns_slot >= 0)
+		return;
+	buf_add(b, ", uids ");
+	add_map(b, str(p, p->hdr.uid_map));
+	buf_add(b, "; gids ");
+	add_map(b, str(p, p->hdr.gid_map));
+}
+
+static void say_copy(const struct plan *p, struct buf *b)
+{
+	buf_add(b, p->hdr.fin.flags & FIN_CHROOT ? "take the tree along, chroot" : "copy the mount namespace: mounts and their flags are locked");
 }
 
 static void say_root(const struct plan *p, struct buf *b)
@@ -339,7 +386,9 @@ static bool if_start_hooks(const struct plan *p) { return p->hdr.fin.start_conta
 static bool if_terminal(const struct plan *p) { return p->hdr.fin.flags & FIN_TERMINAL; }
 static bool if_rlimits(const struct plan *p) { return p->hdr.fin.rlimits.n; }
 static bool if_filter(const struct plan *p) { return p->hdr.fin.filter.n; }
-static bool if_chroot(const struct plan *p) { return p->hdr.fin.flags & FIN_CHROOT; }
+static bool if_chroot(const struct plan *p) { return (p->hdr.fin.flags & FIN_CHROOT) && !p->hdr.userns; }
+static bool if_userns(const struct plan *p) { return p->hdr.userns; }
+static bool if_pivot(const struct plan *p) { return !p->hdr.userns || !(p->hdr.fin.flags & FIN_CHROOT); }
 static bool if_gate(const struct plan *p) { return p->hdr.fin.flags & FIN_GATE; }
 
 /* In the order in which they happen; each stands at the begin (before the steps) or at the end of its phase. */
@@ -353,10 +402,12 @@ static const struct fixed {
 	{ PH_CGROUP, WHO_HOST, false, "linux.resources.devices", always, say_devices },
 	{ PH_CGROUP, WHO_HOST, false, "linux.intelRdt", if_rdt, say_rdt },
 	{ PH_SPAWN, WHO_HOST, true, "linux.namespaces", always, say_spawn },
+	{ PH_SOURCE, WHO_S, false, "linux.namespaces", if_userns, say_userns },
 	{ PH_MOUNT, WHO_S, true, "root.path", always, say_root },
+	{ PH_HOOKS, WHO_I, true, "linux.namespaces", if_userns, say_copy },
 	{ PH_HOOKS, WHO_HOST, true, "hooks", if_host_hooks, say_host_hooks },
 	{ PH_HOOKS, WHO_S, true, "hooks.createContainer", if_container_hooks, say_container_hooks },
-	{ PH_PIVOT, WHO_S, true, "root.path", always, say_pivot },
+	{ PH_PIVOT, WHO_S, true, "root.path", if_pivot, say_pivot },
 	{ PH_TTY, WHO_S, true, "process.terminal", if_terminal, say_tty },
 	{ PH_DROP, WHO_S, true, "linux.namespaces", if_chroot, say_leave },
 	{ PH_DROP, WHO_S, true, "process.user", always, say_ids },
@@ -374,7 +425,7 @@ struct line { unsigned n; uint8_t phase, who; const char *origin; char text[4096
 
 static const char *who_name(const struct plan *p, uint8_t who)
 {
-	bool one_process = !(p->hdr.fin.flags & FIN_JOIN_PID);
+	bool one_process = !(p->hdr.fin.flags & FIN_JOIN_PID) && !p->hdr.userns;
 
 	return who != WHO_HOST && one_process ? "init" : who_names[who];
 }
@@ -407,7 +458,8 @@ static void print_fixed(const struct plan *p, struct buf *b, bool json, unsigned
 		f->say(p, &text);
 		l->n++;
 		l->phase = f->phase;
-		l->who = f->who;
+		/* Where S and I are two from the birth on, whatever comes after the tree is I's. */
+		l->who = p->hdr.userns && f->who == WHO_S && f->phase >= PH_HOOKS ? WHO_I : f->who;
 		l->origin = f->origin;
 		print_line(p, b, json, l);
 	}

@@ -18,6 +18,7 @@ enum word_kind {
 	W_BIND,
 	W_REMOUNT,
 	W_COPY_UP,
+	W_IDMAP,    /* the ids of the mount are mapped; recursive when on */
 	W_LATER,    /* in the specification or a peer, not in this build */
 };
 
@@ -44,7 +45,7 @@ static const struct word {
 	{ "diratime", W_ATTR, false, MOUNT_ATTR_NODIRATIME },
 	{ "dirsync", W_SB, true, SB_DIRSYNC },
 	{ "exec", W_ATTR, false, MOUNT_ATTR_NOEXEC },
-	{ "idmap", W_LATER, false, 0 },
+	{ "idmap", W_IDMAP, false, 0 },
 	{ "iversion", W_LEGACY, true, MNT_LEGACY_IVERSION },
 	{ "lazytime", W_SB, true, SB_LAZYTIME },
 	{ "loud", W_LEGACY, false, MNT_LEGACY_SILENT },
@@ -68,7 +69,7 @@ static const struct word {
 	{ "relatime", W_ATIME, true, MOUNT_ATTR_RELATIME },
 	{ "remount", W_REMOUNT, true, 0 },
 	{ "rexec", W_RATTR, false, MOUNT_ATTR_NOEXEC },
-	{ "ridmap", W_LATER, false, 0 },
+	{ "ridmap", W_IDMAP, true, 0 },
 	{ "rnoatime", W_RATIME, true, MOUNT_ATTR_NOATIME },
 	{ "rnodev", W_RATTR, true, MOUNT_ATTR_NODEV },
 	{ "rnodiratime", W_RATTR, true, MOUNT_ATTR_NODIRATIME },
@@ -151,6 +152,9 @@ static void apply_word(struct mount_words *w, const struct word *row)
 		break;
 	case W_REMOUNT:
 		w->remount = true;
+		break;
+	case W_IDMAP:
+		w->idmap = row->on ? MOUNT_IDMAP_REC : MOUNT_IDMAP_ONE;
 		break;
 	case W_COPY_UP:
 		w->copy_up = true;

@@ -128,6 +128,14 @@ int16_t plan_slot(struct plan *p)
 	return (int16_t)p->hdr.n_slots++;
 }
 
+/* What S covers and makes read-only is done before I has its copy of the mounts. */
+static void move_to_lock(struct plan *p)
+{
+	for (size_t i = 0; i < p->n_steps && p->hdr.userns; i++)
+		if (p->steps[i].phase == PH_MASK && p->steps[i].who == WHO_S)
+			p->steps[i].phase = PH_LOCK;
+}
+
 /* Phases are slices of the list: a stable sort keeps the configuration's order inside each. */
 static struct step *sort_steps(struct plan *p)
 {
@@ -154,6 +162,7 @@ const struct blob *plan_seal(struct plan *p, size_t *ret_size, struct err *e)
 				p->hdr.n_slots, UINT16_MAX - 1, BLOB_SLOTS_MAX);
 			return NULL;
 		}
+		move_to_lock(p);
 		struct step *sorted = sort_steps(p);
 		if (sorted)
 			p->hdr.steps = plan_list(p, sorted, p->n_steps, sizeof(*sorted));
@@ -211,7 +220,7 @@ static const struct {
 	uint32_t flag;
 } clone_flags[] = {
 	{ OCI_NS_PID, CLONE_NEWPID }, { OCI_NS_NETWORK, CLONE_NEWNET }, { OCI_NS_MOUNT, CLONE_NEWNS }, { OCI_NS_IPC, CLONE_NEWIPC },
-	{ OCI_NS_UTS, CLONE_NEWUTS }, { OCI_NS_CGROUP, CLONE_NEWCGROUP },
+	{ OCI_NS_UTS, CLONE_NEWUTS }, { OCI_NS_CGROUP, CLONE_NEWCGROUP }, { OCI_NS_USER, CLONE_NEWUSER }, { OCI_NS_TIME, CLONE_NEWTIME },
 };
 
 uint32_t plan_clone_flag(enum oci_namespace_type type)

@@ -67,6 +67,8 @@ struct plan_rdt {
 	bool must_exist;
 };
 
+struct mount_words;
+
 struct plan {
 	struct blob hdr;           /* copied to the front of `mem` when sealed */
 	char *mem; size_t len, cap; /* the block, in the arena */
@@ -85,6 +87,7 @@ struct plan {
 	struct cg_devices devices;
 	unsigned listen_fds;
 	uint32_t joined;           /* CLONE_NEW… joined by path */
+	const struct oci_mount *idmap_of; int16_t idmap_of_slot; /* the mount whose mappings STEP_IDMAP has made last: often the next one has the same */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
 	struct plan_rdt rdt;
@@ -124,7 +127,17 @@ const char *plan_text(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Absolute, without "." and doubled or trailing slashes; ".." stays (the kernel resolves it inside the root). */
 const char *plan_clean_path(struct plan *p, const char *s);
 
-void plan_add_namespaces(struct plan *p);
+int plan_add_namespaces(struct plan *p, struct err *e);
+/* Lines for /proc/PID/uid_map, neighbours merged; an error when the kernel would not take them. `where` is the JSON path of the list. */
+int plan_map_text(struct plan *p, const struct oci_id_mapping *m, size_t n, const char *where, struct bstr *ret, struct err *e);
+/* The id outside for `id` inside; false: not mapped. */
+bool plan_map_id(const struct oci_id_mapping *m, size_t n, uint32_t id, uint32_t *ret);
+/* Is the container in a user namespace of its own, and do we know what it maps? */
+bool plan_has_userns(const struct plan *p);
+/* The slot with the user namespace that maps the ids of mount `m`, 0 for none. `where` is "mounts[i]". */
+int plan_add_idmap(struct plan *p, const struct oci_mount *m, const struct mount_words *w, const char *where, int16_t *ret, struct err *e);
+/* `id` of a file that S makes for the container, as S has to write it. `where` is its JSON path. */
+int plan_owner(struct plan *p, bool gid, uint32_t id, const char *where, uint32_t *ret, struct err *e);
 int plan_add_ident(struct plan *p, struct err *e);
 /* linux.netDevices: before the sysctls, which may name them. */
 int plan_add_net_devices(struct plan *p, struct err *e);
@@ -158,6 +171,7 @@ struct mount_words {
 	uint32_t sb_flags;             /* index bits into the table of superblock flags */
 	uint32_t prop;                 /* MS_… | MS_REC, 0 = not asked for */
 	bool bind, recursive, remount, ro, copy_up;
+	enum { MOUNT_IDMAP_NONE, MOUNT_IDMAP_ONE, MOUNT_IDMAP_REC } idmap;
 	uint32_t legacy;               /* MNT_LEGACY_… */
 	struct blob_mount_opt *data; size_t n_data;
 	const char **data_word; size_t *data_index; /* as they were written, and where */

@@ -20,6 +20,9 @@ static unsigned helper_processes(const struct oci_config *c)
 	const struct oci_namespace *pid = plan_find_namespace(c, OCI_NS_PID);
 	if (pid && pid->path)
 		n++;
+	/* S, the one that is in the user namespace, the one that makes file systems there, and one in between where it is joined. */
+	if (plan_find_namespace(c, OCI_NS_USER))
+		n += 3;
 	return n;
 }
 
@@ -172,6 +175,7 @@ static void add_v1_tree(struct plan *p, const char *at, const char *where, uint6
 	s->u.mnt.fstype = type;
 	s->u.mnt.source = source;
 	s->u.mnt.opts = opts;
+	s->u.mnt.flags = p->hdr.userns ? MNT_IN_USERNS : 0;
 	s->u.mnt.attr = attr & ~(uint64_t)MOUNT_ATTR_RDONLY;
 	s->u.mnt.at = path;
 	for (unsigned i = 0; i < p->facts->cg.n; i++) {

@@ -32,6 +32,8 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
 	p->hdr.pidns_slot = -1;
 	p->hdr.root_slot = -1;
 	p->hdr.mntns_slot = -1;
+	p->hdr.userns_slot = p->hdr.idmap_slot = -1;
+	p->hdr.outer_uid = p->hdr.outer_root_uid = p->hdr.outer_root_gid = ID_ROOT;
 }
 
 static void start_plan(struct plan *p, const struct facts *f, const struct oci_config *cfg, struct oci_arena *a)
@@ -88,6 +90,7 @@ static void add_console_file(struct plan *p)
 	s->in = p->dev_slot;
 	s->u.node.at = at;
 	s->u.node.mode = 0100600;
+	s->u.node.uid = s->u.node.gid = plan_has_userns(p) ? ID_ROOT : 0;
 	s->u.node.flags = NODE_IN_DEV;
 }
 
@@ -119,8 +122,9 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 		r = plan_add_cgroup(p, o, e);
 	if (r < 0)
 		return r;
-	plan_add_namespaces(p);
-	r = plan_add_rdt(p, o->id, e);
+	r = plan_add_namespaces(p, e);
+	if (r == 0)
+		r = plan_add_rdt(p, o->id, e);
 	if (r == 0)
 		r = plan_add_net_devices(p, e);
 	if (r == 0)
@@ -187,7 +191,8 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	}
 	struct step *join = plan_step(ret, STEP_JOIN_INIT, PH_ENTER, WHO_S, "linux.namespaces");
 	join->in = ret->slots.pidfd;
-	join->u.join.ns = o->namespaces & ~(uint32_t)CLONE_NEWPID;
+	/* With a user namespace all at once: afterwards the caller's right to the others is gone. */
+	join->u.join.ns = o->namespaces & (o->namespaces & CLONE_NEWUSER ? ~0u : ~(uint32_t)CLONE_NEWPID);
 	if (o->init_root) {
 		struct bstr path = plan_str(ret, o->init_root);
 		join->u.join.path = path;

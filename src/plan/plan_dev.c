@@ -22,20 +22,32 @@ static bool in_dev(const char *path)
 	return str_starts(path, "/dev/");
 }
 
-static void add_node(struct plan *p, const struct node *n, const char *origin)
+static int add_node(struct plan *p, const struct node *n, const char *origin, struct err *e)
 {
-	bool ours = in_dev(n->path) && p->dev_slot >= 0;
+	bool ours = in_dev(n->path) && p->dev_slot >= 0, foreign = in_dev(n->path) && !ours && p->dev_foreign;
+	uint32_t uid, gid;
+	int r = plan_owner(p, false, n->uid, plan_text(p, "%s.uid", origin), &uid, e);
+
+	if (r == 0)
+		r = plan_owner(p, true, n->gid, plan_text(p, "%s.gid", origin), &gid, e);
+	if (r < 0)
+		return r;
 	struct bpath at = plan_path(p, ours ? n->path + strlen("/dev/") : n->path);
 	struct step *s = plan_step(p, STEP_NODE, PH_MOUNT, WHO_S, origin);
 
 	s->in = ours ? p->dev_slot : p->hdr.root_slot;
 	s->u.node.at = at;
 	s->u.node.mode = n->mode;
-	s->u.node.uid = n->uid;
-	s->u.node.gid = n->gid;
+	s->u.node.uid = uid;
+	s->u.node.gid = gid;
 	s->u.node.major = n->major;
 	s->u.node.minor = n->minor;
-	s->u.node.flags = ours ? NODE_IN_DEV : in_dev(n->path) && p->dev_foreign ? NODE_FOREIGN : 0;
+	s->u.node.flags = ours ? NODE_IN_DEV : foreign ? NODE_FOREIGN : 0;
+	if (p->hdr.userns && !foreign && !S_ISFIFO(n->mode)) {
+		s->u.node.flags |= NODE_CLONE;
+		s->out = plan_slot(p);
+	}
+	return 0;
 }
 
 static bool is_configured(struct plan *p, const char *path)
@@ -71,16 +83,16 @@ static int add_configured(struct plan *p, size_t i, struct err *e)
 		return err_config(e, plan_text(p, "%s.minor", where), "%lld — must be from 0 to 1048575", (long long)d->minor.v);
 	n.major = d->type == OCI_DEV_FIFO ? 0 : (uint32_t)d->major.v;
 	n.minor = d->type == OCI_DEV_FIFO ? 0 : (uint32_t)d->minor.v;
-	add_node(p, &n, where);
-	return 0;
+	return add_node(p, &n, where, e);
 }
 
 int plan_add_devices(struct plan *p, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(default_devices) && p->dev_slot >= 0; i++) {
 		struct node n = { default_devices[i].path, S_IFCHR | 0666, 0, 0, default_devices[i].major, default_devices[i].minor };
-		if (!is_configured(p, n.path))
-			add_node(p, &n, "(default device)");
+		int r = is_configured(p, n.path) ? 0 : add_node(p, &n, "(default device)", e);
+		if (r < 0)
+			return r;
 	}
 	for (size_t i = 0; i < p->cfg->linux_->n_devices; i++) {
 		int r = add_configured(p, i, e);
@@ -123,20 +135,27 @@ static const struct { enum oci_propagation word; uint32_t flags; } root_propagat
 
 /* Before anything is mounted the old tree becomes a slave, so that nothing of the container shows on the host and the host's mounts still arrive in
  * binds; the word of the configuration is set on the new root at the very end. */
+static bool has_creation_hooks(const struct oci_config *c)
+{
+	return c->hooks && (c->hooks->n_prestart || c->hooks->n_create_runtime || c->hooks->n_create_container);
+}
+
 static void add_root_late(struct plan *p)
 {
 	const struct oci_config *c = p->cfg;
+	bool own = p->hdr.userns != USERNS_NONE;
 
 	p->hdr.root_propagation = MS_SLAVE | MS_REC;
 	if (c->root->readonly.v) {
-		struct step *s = plan_step(p, STEP_ATTR, PH_MASK, WHO_S, "root.readonly");
+		/* Hooks may write to the root. Where none does, S sets it, and the container's root can't take it back. */
+		struct step *s = plan_step(p, STEP_ATTR, PH_MASK, own && has_creation_hooks(c) ? WHO_I : WHO_S, "root.readonly");
 		s->in = p->hdr.root_slot;
 		s->u.attr.set = MOUNT_ATTR_RDONLY;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(root_propagations); i++) {
 		if (root_propagations[i].word != c->linux_->rootfs_propagation)
 			continue;
-		struct step *s = plan_step(p, STEP_PROPAGATION, PH_MASK, WHO_S, "linux.rootfsPropagation");
+		struct step *s = plan_step(p, STEP_PROPAGATION, PH_MASK, own ? WHO_I : WHO_S, "linux.rootfsPropagation");
 		s->in = p->hdr.root_slot;
 		s->u.attr.prop = root_propagations[i].flags & ~(uint32_t)MS_REC;
 		s->u.attr.recursive = !!(root_propagations[i].flags & MS_REC);

@@ -25,7 +25,7 @@ int plan_add_ident(struct plan *p, struct err *e)
 		plan_step(p, STEP_HOSTNAME, PH_IDENT, WHO_S, "hostname")->u.write.value = plan_str(p, c->hostname);
 	if (c->domainname)
 		plan_step(p, STEP_DOMAINNAME, PH_IDENT, WHO_S, "domainname")->u.write.value = plan_str(p, c->domainname);
-	if (p->hdr.new_namespaces & CLONE_NEWNET)
+	if ((p->hdr.new_namespaces | p->hdr.userns_new) & CLONE_NEWNET)
 		plan_step(p, STEP_LO_UP, PH_IDENT, WHO_S, "(new network namespace)");
 	return 0;
 }

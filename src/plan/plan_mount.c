@@ -68,12 +68,16 @@ static int check_destination(struct plan *p, const struct mount_job *j, struct e
 static void add_late_propagation(struct plan *p, struct step *s, const struct mount_job *j)
 {
 	uint32_t prop = j->w.prop;
+	bool own = p->hdr.userns != USERNS_NONE;
 
 	if (!(prop & LATE_PROP))
 		return;
-	int16_t slot = s->out >= 0 ? s->out : (s->out = plan_slot(p));
-	struct step *late = plan_step(p, STEP_PROPAGATION, PH_MASK, WHO_S, j->where);
+	/* The mounts of a user namespace are copies, which are slaves of what was made here: I sets its own, found by their place. */
+	struct bpath at = own ? plan_path(p, j->at) : (struct bpath){ 0 };
+	int16_t slot = own ? p->hdr.root_slot : s->out >= 0 ? s->out : (s->out = plan_slot(p));
+	struct step *late = plan_step(p, STEP_PROPAGATION, PH_MASK, own ? WHO_I : WHO_S, j->where);
 	late->in = slot;
+	late->u.attr.at = at;
 	late->u.attr.prop = prop & ~(uint32_t)MS_REC;
 	late->u.attr.recursive = !!(prop & MS_REC);
 }
@@ -94,6 +98,10 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 		log_warn("%s.options[%zu]: \"%s\" belongs to a file system: without effect on a bind mount", j->where, j->w.data_index[0], j->w.data_word[0]);
 	if (j->w.sb_flags || j->w.legacy)
 		log_warn("%s.options: sync, dirsync, lazytime, mand, iversion and silent belong to the file system: without effect on a bind mount", j->where);
+	int16_t idmap;
+	int r = plan_add_idmap(p, j->m, &j->w, j->where, &idmap, e);
+	if (r < 0)
+		return r;
 	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, plan_text(p, "%s.source", j->where));
 	src->out = plan_slot(p);
 	src->u.source.path = plan_str(p, source_path(p, j));
@@ -106,7 +114,8 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	s->u.bind.clr = j->w.clr;
 	s->u.bind.rset = j->w.rset;
 	s->u.bind.rclr = j->w.rclr;
-	s->u.bind.flags = j->w.recursive ? BIND_RECURSIVE : 0;
+	s->u.bind.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.idmap == MOUNT_IDMAP_REC ? BIND_IDMAP_REC : 0);
+	s->u.bind.idmap = idmap;
 	s->u.bind.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
 	s->u.bind.at = plan_path(p, j->at);
 	if (j->w.prop & LATE_PROP)
@@ -154,6 +163,18 @@ static void add_late_readonly(struct plan *p, struct step *s, const char *where)
 	late->u.attr.set = MOUNT_ATTR_RDONLY;
 }
 
+/* Which superblocks belong to the container's user namespace by who makes them: those whose ids and rights are its own. sysfs, mqueue and cgroup belong to the
+ * owner of the namespace that they show, whoever makes them; proc to that of the pid namespace that its maker is in. */
+static bool is_made_in_userns(const struct plan *p, const char *type)
+{
+	static const char *const by_namespace[] = { "sysfs", "mqueue", "cgroup", "cgroup2" };
+
+	for (size_t i = 0; i < ARRAY_LEN(by_namespace); i++)
+		if (streq(type, by_namespace[i]))
+			return false;
+	return p->hdr.userns == USERNS_FIRST || (p->hdr.userns == USERNS_KEEPER && !streq(type, "proc"));
+}
+
 static void add_new_superblock(struct plan *p, const struct mount_job *j)
 {
 	const char *type = j->m->type;
@@ -168,7 +189,7 @@ static void add_new_superblock(struct plan *p, const struct mount_job *j)
 	s->u.mnt.at = at;
 	s->u.mnt.opts = data;
 	s->u.mnt.attr = j->w.set | j->w.rset;
-	s->u.mnt.flags = j->w.legacy;
+	s->u.mnt.flags = j->w.legacy | (is_made_in_userns(p, type) ? MNT_IN_USERNS : 0);
 	s->u.mnt.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
 	if (proc || streq(type, "sysfs"))
 		s->u.mnt.flags |= MNT_REAL_DIR;
@@ -198,9 +219,13 @@ static void add_new_superblock(struct plan *p, const struct mount_job *j)
 static int add_one(struct plan *p, const struct mount_job *j, struct err *e)
 {
 	const char *type = j->m->type;
+	int16_t none;
 
 	if (j->w.bind && !j->w.remount)
 		return add_bind(p, j, e);
+	int r = plan_add_idmap(p, j->m, &j->w, j->where, &none, e);
+	if (r < 0)
+		return r;
 	if (j->w.remount) {
 		struct bpath at = plan_path(p, j->at);
 		struct step *s = plan_step(p, STEP_REMOUNT, PH_MOUNT, WHO_S, j->where);

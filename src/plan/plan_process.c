@@ -113,7 +113,8 @@ static void add_capabilities(struct plan *p, const struct oci_process *proc, con
 {
 	static const struct oci_capabilities none;
 	const struct oci_capabilities *c = proc->capabilities ? proc->capabilities : &none;
-	uint64_t asked[CAPSET_N], *got = p->hdr.fin.caps, all = p->facts->caps;
+	/* The first process of a user namespace has all there are, over what belongs to it. */
+	uint64_t asked[CAPSET_N], *got = p->hdr.fin.caps, all = plan_has_userns(p) ? ~0ull >> (63 - p->facts->last_cap) : p->facts->caps;
 
 	for (size_t r = 0; r < CAPSET_N; r++)
 		asked[cap_rows[r].set] = capability_mask(p, c, r, where);
@@ -168,6 +169,33 @@ static struct blist unique_env(struct plan *p, const struct oci_strv *env, bool 
 	return plan_strv(p, v, n);
 }
 
+/* An id that the user namespace doesn't map can't be had in it. Of a joined one without mappings in the configuration only the kernel knows. */
+static int check_mapped(struct plan *p, bool gid, uint32_t id, const char *where, struct err *e)
+{
+	const struct oci_linux *l = p->cfg->linux_;
+	uint32_t outer;
+
+	if (!plan_has_userns(p) || (gid ? l->n_gid_mappings : l->n_uid_mappings) == 0)
+		return 0;
+	if (plan_map_id(gid ? l->gid_mappings : l->uid_mappings, gid ? l->n_gid_mappings : l->n_uid_mappings, id, &outer)) {
+		if (!gid)
+			p->hdr.outer_uid = outer;
+		return 0;
+	}
+	return err_config(e, where, "%u — %s maps no such id", id, gid ? "linux.gidMappings" : "linux.uidMappings");
+}
+
+static int check_ids_mapped(struct plan *p, const struct oci_user *u, const char *where, struct err *e)
+{
+	int r = check_mapped(p, false, u->uid.v, plan_text(p, "%s.user.uid", where), e);
+
+	if (r == 0)
+		r = check_mapped(p, true, u->gid.v, plan_text(p, "%s.user.gid", where), e);
+	for (size_t i = 0; i < u->additional_gids.n && r == 0; i++)
+		r = check_mapped(p, true, u->additional_gids.v[i], plan_text(p, "%s.user.additionalGids[%zu]", where, i), e);
+	return r;
+}
+
 static int add_ids(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
 {
 	static const struct oci_user root;
@@ -189,7 +217,7 @@ static int add_ids(struct plan *p, const struct oci_process *proc, const char *w
 		f->umask = u->umask.v;
 		f->flags |= FIN_UMASK;
 	}
-	return 0;
+	return check_ids_mapped(p, u, where, e);
 }
 
 static int add_terminal(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)

@@ -36,28 +36,10 @@ int plan_refuse_process(const struct facts *f, const struct oci_process *proc, c
 	return 0;
 }
 
-static int refuse_namespaces(const struct oci_config *c, struct err *e)
-{
-	const struct oci_linux *l = c->linux_;
-	char path[160];
-
-	for (size_t i = 0; i < l->n_namespaces; i++) {
-		const struct oci_namespace *ns = &l->namespaces[i];
-		snprintf(path, sizeof(path), "linux.namespaces[%zu].type", i);
-		if (ns->type == OCI_NS_USER)
-			return refuse(e, path, "\"user\" — a user namespace is");
-		if (ns->type == OCI_NS_TIME)
-			return refuse(e, path, "\"time\" — a time namespace is");
-	}
-	return 0;
-}
-
 int plan_refuse(const struct facts *f, const struct oci_config *c, struct err *e)
 {
 	static const struct oci_linux no_linux;
 	const struct oci_linux *l = c->linux_ ? c->linux_ : &no_linux;
-	char path[160];
-	int r;
 	const struct { bool set; const char *path, *what; } rows[] = {
 		{ l->memory_policy, "linux.memoryPolicy", "a memory policy is" },
 		{ l->personality, "linux.personality", "a personality is" },
@@ -69,16 +51,8 @@ int plan_refuse(const struct facts *f, const struct oci_config *c, struct err *e
 			       f->in_userns ? " in a user namespace" : "");
 	if (!c->linux_)
 		return err_config(e, "linux", "is needed for a container on Linux");
-	r = refuse_namespaces(c, e);
-	if (r < 0)
-		return r;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (rows[i].set)
 			return refuse(e, rows[i].path, rows[i].what);
-	for (size_t i = 0; i < c->n_mounts; i++) {
-		snprintf(path, sizeof(path), "mounts[%zu].uidMappings", i);
-		if (c->mounts[i].n_uid_mappings || c->mounts[i].n_gid_mappings)
-			return refuse(e, path, "an idmapped mount is");
-	}
 	return c->process ? plan_refuse_process(f, c->process, "process", e) : 0;
 }

@@ -229,20 +229,27 @@ static int release(struct creation *c, struct err *e)
 	return r < 0 ? r : err_sys(e, -EPIPE, "release init");
 }
 
+/* S hands over to I: from the tree on in a user namespace with its own pid namespace, at the very end in a pid namespace that is joined. */
+static int adopt(struct creation *c, struct err *e)
+{
+	int r = spawn_adopt(&c->child, setup_timeout(c), e);
+
+	return r == 0 ? note_process(c, e) : r;
+}
+
 static int follow(struct creation *c, struct err *e)
 {
 	struct ctl_msg m;
 	int r = move_net_devices(c, e);
 
+	if (r == 0 && c->plan.hdr.userns == USERNS_FIRST)
+		r = adopt(c, e);
 	if (r == 0)
 		r = run_host_hooks(c, e);
 	if (r == 0)
 		r = take_console(c, e);
-	if (r == 0 && (c->plan.hdr.fin.flags & FIN_JOIN_PID)) {
-		r = spawn_adopt(&c->child, setup_timeout(c), e);
-		if (r == 0)
-			r = note_process(c, e);
-	}
+	if (r == 0 && (c->plan.hdr.fin.flags & FIN_JOIN_PID))
+		r = adopt(c, e);
 	if (r == 0)
 		r = expect(c, CTL_READY, &m, NULL, e);
 	if (r == 0)

@@ -244,7 +244,10 @@ int spawn_adopt(struct child *c, int timeout_ms, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (fd < 0 || m.arg == 0 || m.arg > INT32_MAX) {
+	pid_t between = 0;
+	if (m.len == sizeof(between))
+		memcpy(&between, m.body, sizeof(between));
+	if (fd < 0 || m.arg == 0 || m.arg > INT32_MAX || (m.len && between <= 0)) {
 		fd_close(&fd);
 		return err_set(e, ERR_PEER, EPROTO, "BORN without a process");
 	}
@@ -255,6 +258,9 @@ int spawn_adopt(struct child *c, int timeout_ms, struct err *e)
 	struct pollfd p = { .fd = c->setup_pidfd, .events = POLLIN };
 	if (poll(&p, 1, 1000) > 0)
 		waitid(P_PIDFD, (id_t)c->setup_pidfd, &si, WEXITED);
+	/* Dead before S knew of I; not reaped by anybody else, so the number is still its own. */
+	if (between)
+		waitid(P_PID, (id_t)between, &si, WEXITED);
 	return 0;
 }
 

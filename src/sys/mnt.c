@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/mnt.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
 
 #include "base/fd.h"
 #include "sys/sys.h"
@@ -35,6 +38,48 @@ int mnt_set(int fd, bool recursive, uint64_t set, uint64_t clr, uint64_t prop)
 	if (!set && !clr && !prop)
 		return 0;
 	return sys_mount_setattr(fd, "", (unsigned)AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u), &attr);
+}
+
+/* Since when ids can be mapped on a file system (fs/…: FS_ALLOW_IDMAP). */
+static const struct { long magic; const char *name, *since; } idmap_fs[] = {
+	{ 0xef53, "ext4", "5.12" },	   { 0x58465342, "xfs", "5.12" },     { 0x4d44, "vfat", "5.12" },     { 0x9123683e, "btrfs", "5.15" },
+	{ 0x65735546, "fuse", "6.12, where its server allows it" },		      { 0x01021994, "tmpfs", "6.3" },    { 0xe0f5e1e2, "erofs", "5.19" },
+	{ 0xf2f52010, "f2fs", "5.18" },	   { 0x794c7630, "overlay", "5.19, by its layers" }, { 0x73717368, "squashfs", "6.2" }, { 0xc36400, "ceph", "6.7" },
+	{ 0x6969, "nfs", NULL },	   { 0xff534d42, "cifs", NULL },      { 0x01021997, "9p", NULL },     { 0x9fa0, "proc", NULL },
+	{ 0x62656572, "sysfs", NULL },	   { 0x63677270, "cgroup2", NULL },   { 0x27e0eb, "cgroup", NULL },
+};
+
+static void explain_idmap(int fd, int r, char *why, size_t size)
+{
+	struct statfs fs = { 0 };
+	struct utsname u = { 0 };
+	const char *since = "", *name = NULL;
+
+	fstatfs(fd, &fs);
+	uname(&u);
+	for (size_t i = 0; i < ARRAY_LEN(idmap_fs); i++)
+		if ((unsigned long)fs.f_type == (unsigned long)idmap_fs[i].magic) {
+			name = idmap_fs[i].name;
+			since = idmap_fs[i].since;
+		}
+	if (r == -EPERM)
+		snprintf(why, size, "%s, Linux %s: its ids are mapped already, or it belongs to another user namespace", name ? name : "file system", u.release);
+	else if (!name)
+		snprintf(why, size, "file system 0x%lx can't do it on Linux %s", (unsigned long)fs.f_type, u.release);
+	else if (!since)
+		snprintf(why, size, "%s can't do it on any kernel (this is Linux %s)", name, u.release);
+	else
+		snprintf(why, size, "%s (or what is mounted below) can't do it on Linux %s; since %s", name, u.release, since);
+}
+
+int mnt_idmap(int fd, int userns_fd, bool recursive, char *why, size_t why_size)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)(unsigned)userns_fd };
+	int r = sys_mount_setattr(fd, "", (unsigned)AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0u), &attr);
+
+	if (r == -EINVAL || r == -EPERM || r == -EOPNOTSUPP)
+		explain_idmap(fd, r, why, why_size);
+	return r;
 }
 
 int mnt_new_option(int fs_fd, const char *key, const char *value)

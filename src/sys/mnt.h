@@ -22,6 +22,10 @@ int mnt_attach(int mnt_fd, int at_fd);
 /* Change attributes (MOUNT_ATTR_…) and, when not 0, propagation (MS_SHARED …) of the mount whose root `fd` names. */
 int mnt_set(int fd, bool recursive, uint64_t set, uint64_t clr, uint64_t prop);
 
+/* Map the ids of the detached mount `fd` by the user namespace `userns_fd` (mount_setattr(2), ID-mapped mounts). Returns 0 or -errno, `why` (not NULL) then says which file
+ * system on which kernel it was, and what is missing. */
+int mnt_idmap(int fd, int userns_fd, bool recursive, char *why, size_t why_size);
+
 struct mnt_option { const char *key, *value; }; /* value NULL: a flag */
 
 /* A new superblock as a detached mount with `attr`. On failure `kernel` (may be NULL) has what the kernel says

@@ -116,6 +116,24 @@ int procfs_ns(struct procfs *p, const char *name)
 	return through_link(p, "ns", name, O_RDONLY);
 }
 
+int procfs_process(struct procfs *p, pid_t pid, const char *name, int flags)
+{
+	char path[FD_NAME_MAX + 32];
+
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
+	return look(p->root_fd, path, flags);
+}
+
+int procfs_process_ns(struct procfs *p, pid_t pid, const char *name)
+{
+	scoped_fd int dfd = procfs_process(p, pid, "ns", O_PATH | O_DIRECTORY);
+
+	if (dfd < 0)
+		return dfd;
+	int fd = openat(dfd, name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int procfs_reopen(struct procfs *p, int fd, int flags)
 {
 	char name[FD_NAME_MAX];

@@ -29,6 +29,9 @@ void procfs_close(struct procfs *p);
 int procfs_self(struct procfs *p, const char *name, int flags);
 /* Open the namespace "net" … of our own process. */
 int procfs_ns(struct procfs *p, const char *name);
+/* The same of process `pid`, a number of the pid namespace that the procfs shows; and the namespace "user" … of it. */
+int procfs_process(struct procfs *p, pid_t pid, const char *name, int flags);
+int procfs_process_ns(struct procfs *p, pid_t pid, const char *name);
 /* Open a sysctl by its file name below sys/. */
 int procfs_sysctl(struct procfs *p, const char *name, int flags);
 /* Open once more what the fd `fd` names, in another way: an O_PATH fd for reading. Only after its type was looked

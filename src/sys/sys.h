@@ -223,5 +223,7 @@ static inline pid_t sys_fork(unsigned long flags, int *ret_pidfd)
 /* statx(2) as far as mounts need it: the identity of the mount at `fd` (unique in the life of the machine from
  * 6.8). */
 int sys_mount_id(int fd, uint64_t *ret);
+/* Does `fd` name the root of a mount (STATX_ATTR_MOUNT_ROOT, 5.8)? 1, 0 or -errno. */
+int sys_is_mount_root(int fd);
 
 #endif

@@ -1,4 +1,5 @@
 sys_sources = \
+	src/sys/idmap.c src/sys/idmap.h \
 	src/sys/mnt.c src/sys/mnt.h \
 	src/sys/net.c src/sys/net.h \
 	src/sys/procfs.c src/sys/procfs.h \

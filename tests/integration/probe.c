@@ -2,9 +2,10 @@
 /* probe: print as JSON what a process in a container sees. Static; needs nothing from the root file system, /proc where it is there.
  *
  *	probe [--read PATH] [--write PATH] [--open PATH] [--stat PATH] [--list PATH] [--mknod PATH c|b MAJOR MINOR] [--mkdir PATH] [--call NUMBER]
- *	      [--sysctl NAME] [--out FILE] [--sleep SECONDS] [--exit CODE]
+ *	      [--unlock PATH] [--sysctl NAME] [--out FILE] [--sleep SECONDS] [--exit CODE]
  *
- * --read: up to 4 KiB; --write: open for writing and write one byte; each result is {"errno": name or 0, …}. */
+ * --read: up to 4 KiB; --write: open for writing and write one byte; each result is {"errno": name or 0, …}.
+ * --unlock: what container root could do to the mount at PATH: make it writable, allow set-id programs and devices, take it off, move it away. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -16,12 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -437,6 +440,29 @@ static void do_sysctl(const char *name)
 	do_read(path);
 }
 
+static long set_attributes(const char *path, unsigned long long set, unsigned long long clear)
+{
+	struct { unsigned long long set, clear, propagation, userns; } a = { set, clear, 0, 0 };
+
+	return syscall(442 /* mount_setattr */, AT_FDCWD, path, 0, &a, sizeof(a));
+}
+
+static void tried(const char *what, long r)
+{
+	key(what);
+	str(r < 0 ? error_name(errno) : "0");
+}
+
+static void do_unlock(const char *path)
+{
+	tried("rw", set_attributes(path, 0, 1));
+	tried("suid", set_attributes(path, 0, 2));
+	tried("dev", set_attributes(path, 0, 4));
+	tried("remount", mount(NULL, path, NULL, MS_REMOUNT | MS_BIND, NULL));
+	tried("move", mount(path, "/tmp", NULL, MS_MOVE, NULL));
+	tried("umount", umount2(path, MNT_DETACH));
+}
+
 /* One option with its arguments; how many of them it took. */
 static int act(int argc, char **argv)
 {
@@ -459,6 +485,8 @@ static int act(int argc, char **argv)
 		do_write(path, O_RDONLY);
 	} else if (!strcmp(o, "--stat")) {
 		do_stat(path);
+	} else if (!strcmp(o, "--unlock")) {
+		do_unlock(path);
 	} else if (!strcmp(o, "--sysctl")) {
 		do_sysctl(path);
 	} else if (!strcmp(o, "--call")) {
@@ -476,6 +504,14 @@ static int act(int argc, char **argv)
 	}
 	close_group('}');
 	return used;
+}
+
+static void show_clock(const char *name, clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	number(name, (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000);
 }
 
 static void show_all(char **argv)
@@ -504,6 +540,11 @@ static void show_all(char **argv)
 	slurp("/proc/self/oom_score_adj", oom, sizeof(oom));
 	number("oom_score_adj", atoi(oom));
 	link_member("exe", "/proc/self/exe");
+	show_lines("uid_map", "/proc/self/uid_map");
+	show_lines("gid_map", "/proc/self/gid_map");
+	show_lines("timens_offsets", "/proc/self/timens_offsets");
+	show_clock("monotonic", CLOCK_MONOTONIC);
+	show_clock("boottime", CLOCK_BOOTTIME);
 }
 
 int main(int argc, char **argv)

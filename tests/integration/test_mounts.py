@@ -708,7 +708,7 @@ def test_tmpcopyup_needs_a_tmpfs(tree, volume):
         "create", match=r'config\.json: mounts\[7\]\.options\[1\]: "tmpcopyup" — needs a new mount of type "tmpfs"')
 
 
-@pytest.mark.parametrize("word", ["idmap", "ridmap", "copy-symlink", "src-nofollow", "dest-nofollow"])
+@pytest.mark.parametrize("word", ["copy-symlink", "src-nofollow", "dest-nofollow"])
 @pytest.mark.hull_only(reason="what this build refuses")
 def test_word_that_is_refused(tree, word):
     tree(tmpfs("/data", word)).fails("create", match=rf'config\.json: mounts\[\d+\]\.options\[\d+\]: "{word}" — is not supported by this build')
@@ -857,11 +857,6 @@ def test_bind_over_files_of_proc(container, volume):
     for target in ("/proc/self/attr", "/proc/sys/kernel/core_pattern", "/proc/1", "/proc/../proc/self/status"):
         c = container(mounts=[*MOUNTS, bind(volume / "file", target)], **usual)
         c.fails("create", match=r".*mounts\[7\].*/proc.*|.*/proc.*mounts\[7\].*")
-
-
-@pytest.mark.hull_only(reason="a later part of the work")
-def test_idmapped_mounts_are_refused(tree, volume):
-    tree(bind(volume, "/vol", "idmap")).fails("create", match=r'.*mounts\[7\]\.options.*idmap.*')
 
 
 def test_host_sees_no_mount_while_it_runs(container):

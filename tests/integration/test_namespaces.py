@@ -90,13 +90,6 @@ def test_duplicate_type(container):
     c.fails("create", match=r".*linux\.namespaces\[6\].*ipc.*")
 
 
-@pytest.mark.hull_only(reason="a later part of the work")
-@pytest.mark.parametrize("t", ["user", "time"])
-def test_user_and_time_namespaces_are_refused(container, t):
-    c = container(linux={"namespaces": namespaces() + [{"type": t}]})
-    c.fails("create", match=rf'config\.json: linux\.namespaces\[6\]\.type: .*{t}.*')
-
-
 # --- what belongs to them ---
 
 def test_hostname_and_domainname(container):

@@ -34,6 +34,18 @@ def namespaces(*without, **paths):
     return found + [{"type": t, "path": p} for t, p in paths.items()]
 
 
+MAPPING = {"containerID": 0, "hostID": 100000, "size": 65536}
+
+
+def userns(*without, maps=None, **paths):
+    """linux.* for a container with a user namespace: the usual list (see namespaces), and mappings unless it is joined."""
+    found = namespaces(*without, **paths)
+    if "user" in paths:
+        return {"namespaces": found}
+    maps = [MAPPING] if maps is None else maps
+    return {"namespaces": found + [{"type": "user"}], "uidMappings": maps, "gidMappings": maps}
+
+
 def bind(source, destination, *options):
     kind = "rbind" if "rbind" in options else "bind"
     return {"destination": destination, "type": "bind", "source": str(source),

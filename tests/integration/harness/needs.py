@@ -62,6 +62,7 @@ FEATURES = {
     "cgroup v2": _v2,
     "a hybrid layout of cgroups": lambda: _v1() and _v2(),
     "Linux 6.15: the exit status of a reaped process": lambda: kernel() >= (6, 15),
+    "Linux 6.3: mapped ids on tmpfs": lambda: kernel() >= (6, 3),
     "OPEN_TREE_NAMESPACE (Linux 7.0)": _open_tree_makes_namespaces,
     "proc of a joined pid namespace (Linux 6.17)": _procfs_has_pidns,
     "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
