@@ -14,4 +14,7 @@ TESTS += tests/spec/test_spec.py tests/vm/test_matrix.py
 endif
 TESTS += tests/plan/run.py
 
-EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/dev-lib tools/run-python tools/sum-results
+# Every property of linux.resources on every layout, as docs/resources.md has it.
+TESTS += tools/resources-doc
+
+EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/dev-lib tools/resources-doc tools/run-python tools/sum-results

@@ -139,7 +139,7 @@ int cg_move(const struct cgroup *cg, pid_t pid, struct err *e);
 int cg_pids(const struct cgroup *cg, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
 /* Send `sig` to every process in the cgroup and below. SIGKILL uses cgroup.kill where it exists; else pids.max becomes 0
  * and rounds follow until nobody new appears, with a bound. A frozen v1 cgroup is thawed once SIGKILL is pending; nothing
- * is ever frozen in order to kill. Refused (-EPERM, *e) when the directory whose processes count (v2, else the v1
+ * is ever frozen in order to kill; a cpu quota ends before SIGKILL. Refused (-EPERM, *e) when the directory whose processes count (v2, else the v1
  * freezer) doesn't carry `token`. Nothing there at all is success. */
 int cg_kill(const struct cgroup *cg, const char *token, int sig, struct err *e);
 /* Is any hierarchy's cgroup frozen by the freezer? 1, 0 or -errno. */

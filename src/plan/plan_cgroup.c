@@ -50,6 +50,12 @@ static void add_scope_steps(struct plan *p)
 	add_properties(p, &p->late_props, PH_LATE);
 }
 
+/* For the reader: the write itself is the host's own list. */
+static struct bstr write_text(struct plan *p, const struct cg_write *w)
+{
+	return w->alt_file ? plan_strf(p, "%s, where there is no such file %s = %s", w->value, w->alt_file, w->alt_value) : plan_str(p, w->value);
+}
+
 static void add_host_steps(struct plan *p)
 {
 	struct bstr path = plan_str(p, p->cgroup_path);
@@ -60,7 +66,7 @@ static void add_host_steps(struct plan *p)
 	for (size_t i = 0; i < p->writes.n; i++) {
 		const struct cg_write *w = &p->writes.v[i];
 		const char *hier = p->facts->cg.h[w->hier].dir;
-		struct bstr controller = plan_str(p, hier[0] ? hier : "v2"), file = plan_str(p, w->file), value = plan_str(p, w->value);
+		struct bstr controller = plan_str(p, hier[0] ? hier : "v2"), file = plan_str(p, w->file), value = write_text(p, w);
 		struct step *s = plan_step(p, STEP_CGROUP_WRITE, w->when == CG_LATE ? PH_LATE : PH_CGROUP, WHO_HOST, w->origin);
 		s->u.cg.controller = controller;
 		s->u.cg.file = file;
