@@ -2,6 +2,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 static int parse_base(const char *s, unsigned base, uint64_t max, uint64_t *ret)
@@ -54,6 +55,51 @@ int num_parse_octal(const char *s, uint32_t max, uint32_t *ret)
 	if (r == 0)
 		*ret = (uint32_t)v;
 	return r;
+}
+
+/* What stands behind the number: how often to multiply by 1024, or -EINVAL. */
+static int parse_suffix(const char *s)
+{
+	static const char letters[] = "kmgtp";
+	int times = 0;
+
+	for (int i = 0; letters[i] && *s; i++)
+		if ((*s | 0x20) == letters[i])
+			times = i + 1;
+	if (times) {
+		s++;
+		if ((*s | 0x20) == 'i' && (s[1] | 0x20) == 'b')
+			s++;
+	}
+	if ((*s | 0x20) == 'b')
+		s++;
+	return *s ? -EINVAL : times;
+}
+
+int num_parse_size(const char *s, uint64_t *ret)
+{
+	unsigned __int128 v = 0, divisor = 1;
+	bool fraction = false;
+	size_t digits = 0;
+
+	for (; (*s >= '0' && *s <= '9') || (*s == '.' && !fraction && digits); s++) {
+		if (*s == '.') {
+			fraction = true;
+			continue;
+		}
+		if (++digits > 19)
+			return -ERANGE;
+		v = v * 10 + (unsigned)(*s - '0');
+		divisor *= fraction ? 10 : 1;
+	}
+	int times = digits ? parse_suffix(s) : -EINVAL;
+	if (times < 0)
+		return times;
+	v = (v << (10 * times)) / divisor;
+	if (v > INT64_MAX)
+		return -ERANGE;
+	*ret = (uint64_t)v;
+	return 0;
 }
 
 unsigned num_print_u64(char *buf, uint64_t v)

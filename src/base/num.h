@@ -15,6 +15,9 @@ int num_parse_octal(const char *s, uint32_t max, uint32_t *ret);
 /* FNV-1a, to notice damage and to find files: no protection from whoever wants a collision. Begin with NUM_SUM64_START; sums can be continued. */
 #define NUM_SUM64_START UINT64_C(0xcbf29ce484222325)
 uint64_t num_sum64(uint64_t sum, const void *data, size_t len);
+/* A size in bytes with an optional suffix k, m, g, t, p for powers of 1024, which may be followed by "b" or "ib", in any
+ * case, and with decimals: "200m", "1.5GiB". At most INT64_MAX. */
+int num_parse_size(const char *s, uint64_t *ret);
 
 #define NUM_U64_MAX_CHARS 21 /* with the final NUL */
 /* Print `v` in decimal at buf (NUM_U64_MAX_CHARS bytes); returns the length. */

@@ -182,6 +182,22 @@ int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when wh
 	return 0;
 }
 
+/* For update.c. */
+int cg_write_one(const struct cgroup *cg, const struct cg_write *w, struct err *e)
+{
+	return write_one(cg, w, e);
+}
+
+int cg_write_failed(const struct cg_write *w, int r, struct err *e)
+{
+	return write_failed(w, w->file, w->value, r, e);
+}
+
+int cg_enable_for(const struct cgroup *cg, const struct cg_write *w, struct err *e)
+{
+	return enable_for(cg, w, e);
+}
+
 static int write_devices_v1(int dfd, const struct cg_devices_v1 *list, const char *origin, struct err *e)
 {
 	scoped_fd int deny_fd = openat(dfd, "devices.deny", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);

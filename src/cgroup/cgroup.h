@@ -128,6 +128,18 @@ int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when wh
 /* Put the device filter in force: v1 devices.deny/allow, v2 BPF attached to the directory (replaced atomically when one
  * of ours is there). */
 int cg_devices_apply(const struct cgroup *cg, const struct cg_devices *d, struct err *e);
+/* Make an update's resources whole: zeros that engines send for "not asked for" go, and what a property shares with one
+ * that wasn't given (cpu.max, the sum of memory and swap) is taken from the kernel. memory.checkBeforeUpdate is answered.
+ * (update_complete.c) */
+int cg_update_complete(const struct cgroup *cg, struct oci_resources *r, struct err *e);
+/* All writes and, where `d` isn't NULL, the device filter, or nothing: after a failure every file is as it was, and *e
+ * names the one that failed, or those that could not be put back. Controllers that had to be enabled for it stay so.
+ * -EPERM where another container's token is on the directory. (update.c) */
+int cg_update(const struct cgroup *cg, const char *token, const struct cg_writes *w, const struct cg_devices *d,
+	      struct err *e);
+/* Reclaim `bytes` of the cgroup's memory (memory.reclaim, cgroup v2 since Linux 5.19) for at most about `timeout_ms`;
+ * *ret is by how much its usage went down, which may be less. ERR_UNSUPPORTED on v1. */
+int cg_reclaim(const struct cgroup *cg, const char *token, uint64_t bytes, int timeout_ms, uint64_t *ret, struct err *e);
 /* fd for CLONE_INTO_CGROUP (O_PATH directory of the v2 hierarchy), or -1 when there is no v2. Not owned by the caller. */
 int cg_clone_fd(const struct cgroup *cg);
 /* Open the `tasks` files of the v1 hierarchies for writing, O_CLOEXEC, at most `max`. Returns how many; the caller

@@ -28,7 +28,10 @@ cgroup_sources = \
 	src/cgroup/res_systemd.c \
 	src/cgroup/systemd.h \
 	src/cgroup/unit.c \
-	src/cgroup/unit_props.c
+	src/cgroup/unit_props.c \
+	src/cgroup/update.c \
+	src/cgroup/update_complete.c \
+	src/cgroup/update_devices.c
 
 # sd-bus is loaded by dlopen, which a static program hasn't.
 if HAVE_SYSTEMD

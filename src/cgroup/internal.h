@@ -107,6 +107,48 @@ int cg_devices_attach(int dfd, const struct cg_devices *d, bool fresh, struct er
 /* How many device programs are attached directly to `dfd`, or -errno. */
 int cg_devices_attached(int dfd);
 
+/* ---- one write (apply.c) ---- */
+
+/* Write and check one value. */
+int cg_write_one(const struct cgroup *cg, const struct cg_write *w, struct err *e);
+/* The error of a write that failed with `r`; returns `r`. */
+int cg_write_failed(const struct cg_write *w, int r, struct err *e);
+/* Enable the controller of a file that isn't there because the directories above haven't done so. Most are enabled when
+ * the directory is made; the rest here, by the property that needs it. -ENOENT when it isn't on this hierarchy. */
+int cg_enable_for(const struct cgroup *cg, const struct cg_write *w, struct err *e);
+
+/* ---- update.c: several writes as one step ---- */
+
+/* One write of an update. */
+struct cg_change {
+	struct cg_write w;
+	const char *now; /* what the file says before; NULL: it can't be read */
+	const char *undo; /* the value that puts it back; NULL: none can */
+	const char *fallback; /* means the same as `undo`, where the kernel doesn't take that any more; NULL: nothing does */
+	bool v2; /* of its hierarchy */
+	bool skip; /* not written: only put back, because another write changes it too */
+	bool no_undo; /* put back by the undo of another one */
+};
+
+/* Where the files are: the real ones, or a test's. `write` checks what it wrote. */
+struct cg_io {
+	ssize_t (*read)(void *arg, const struct cg_write *w, char *buf, size_t size);
+	int (*write)(void *arg, const struct cg_write *w, struct err *e);
+	void *arg;
+};
+
+/* The changes that the planned writes are, in the order in which they can be made. Nothing is written. */
+int cg_update_list(const struct cg_layout *l, const struct cg_io *io, const struct cg_writes *w, struct oci_arena *a,
+		   struct cg_change **ret, size_t *ret_n, struct err *e);
+/* The order alone: at every point of it the kernel's rules between two files hold, and so do they on the way back. Pure. */
+void cg_update_order(struct cg_change *v, size_t n);
+/* Make the changes. After a failure what was made is undone, and *e says so, or what could not be. */
+int cg_update_run(const struct cg_io *io, const struct cg_change *v, size_t n, struct err *e);
+/* Undo the first `n` changes because of the failure `r` in *e, which is returned. */
+int cg_update_undo(const struct cg_io *io, const struct cg_change *v, size_t n, int r, struct err *e);
+/* Exchange the device filter; after a failure the old one is in force. (update_devices.c) */
+int cg_devices_replace(const struct cgroup *cg, const struct cg_devices *d, struct err *e);
+
 /* ---- directories ---- */
 
 /* Fill the layout from the text of /proc/self/cgroup; the hierarchies are mounted at or below `root`. */

@@ -51,6 +51,7 @@ static const struct cmd *const commands[] = {
 	&cmd_start,
 	&cmd_state,
 	&cmd_stats,
+	&cmd_update,
 	&cmd_wait,
 };
 
@@ -59,7 +60,6 @@ static const char *const refused_commands[] = {
 	"checkpoint",
 	"mounts",
 	"restore",
-	"update",
 };
 
 const struct cmd *const *cli_commands(size_t *ret_n)

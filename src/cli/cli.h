@@ -39,8 +39,9 @@ struct cmd {
 	int (*run)(struct cli *c, struct err *e);
 };
 
-extern const struct cmd cmd_check, cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_explain, cmd_features, cmd_kill,
-	cmd_list, cmd_pause, cmd_ps, cmd_resume, cmd_run, cmd_spec, cmd_start, cmd_state, cmd_stats, cmd_wait;
+extern const struct cmd cmd_check, cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_explain, cmd_features,
+	cmd_kill, cmd_list, cmd_pause, cmd_ps, cmd_resume, cmd_run, cmd_spec, cmd_start, cmd_state, cmd_stats,
+	cmd_update, cmd_wait;
 
 /* All commands, sorted; *ret_n of them. */
 const struct cmd *const *cli_commands(size_t *ret_n);

@@ -13,6 +13,7 @@ cli_sources = \
 	src/cli/cmd_spec.c \
 	src/cli/cmd_start.c \
 	src/cli/cmd_stats.c \
+	src/cli/cmd_update.c \
 	src/cli/cmd_wait.c \
 	src/cli/logout.c src/cli/logout.h \
 	src/cli/opts.c src/cli/opts.h \

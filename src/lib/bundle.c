@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/io.h"
@@ -44,6 +45,17 @@ static const char *kind_of(mode_t mode)
 	return S_ISDIR(mode) ? "a directory" : S_ISFIFO(mode) ? "a FIFO" : S_ISSOCK(mode) ? "a socket" : S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "not a file";
 }
 
+static void *parse(const struct oci_desc *desc, const char *text, size_t len, const char *name, struct oci_arena *a, struct err *e)
+{
+	struct oci_notes notes = document_notes();
+	struct oci_diag d = { 0 };
+	void *doc = oci_parse(desc, a, text, len, &notes, &d);
+
+	if (!doc)
+		document_error(&d, name, e);
+	return doc;
+}
+
 char *document_text(const char *path, struct oci_arena *a, size_t *ret_len, struct err *e)
 {
 	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
@@ -75,17 +87,38 @@ char *document_text(const char *path, struct oci_arena *a, size_t *ret_len, stru
 
 void *document_read(const struct oci_desc *desc, const char *path, const char *name, struct oci_arena *a, struct err *e)
 {
-	struct oci_notes notes = document_notes();
-	struct oci_diag d = { 0 };
 	size_t len;
 	const char *text = document_text(path, a, &len, e);
 
-	if (!text)
+	return text ? parse(desc, text, len, name, a, e) : NULL;
+}
+
+void *document_read_fd(const struct oci_desc *desc, int fd, const char *name, struct oci_arena *a, struct err *e)
+{
+	size_t room = 65536, n = 0;
+	char *text = oci_arena_alloc(a, room);
+	ssize_t k = 1;
+
+	while (text && k > 0) {
+		if (n == room) {
+			char *bigger = room <= OCI_DOC_MAX ? oci_arena_alloc(a, 2 * room) : NULL;
+
+			if (bigger)
+				memcpy(bigger, text, n);
+			text = bigger;
+			room *= 2;
+			continue;
+		}
+		do
+			k = read(fd, text + n, room - n);
+		while (k < 0 && errno == EINTR);
+		n += k > 0 ? (size_t)k : 0;
+	}
+	if (k < 0 || !text) {
+		err_sys(e, k < 0 ? -errno : -EFBIG, "read %s", name);
 		return NULL;
-	void *doc = oci_parse(desc, a, text, len, &notes, &d);
-	if (!doc)
-		document_error(&d, name, e);
-	return doc;
+	}
+	return parse(desc, text, n, name, a, e);
 }
 
 int bundle_find(const char *bundle, const char *config, struct oci_arena *a, const char **ret_bundle, const char **ret_config, struct err *e)

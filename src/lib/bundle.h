@@ -9,6 +9,8 @@
 /* Read the file at `path` (a regular file of at most OCI_DOC_MAX bytes; a FIFO, device or directory is refused without being waited for) as the document `desc`.
  * `name` stands in front of errors. Returns the object in `a`, or NULL. */
 void *document_read(const struct oci_desc *desc, const char *path, const char *name, struct oci_arena *a, struct err *e);
+/* The same of all that comes from `fd` until its end. */
+void *document_read_fd(const struct oci_desc *desc, int fd, const char *name, struct oci_arena *a, struct err *e);
 /* The same file's bytes, *ret_len of them, not looked at. */
 char *document_text(const char *path, struct oci_arena *a, size_t *ret_len, struct err *e);
 /* The resolved path of the bundle, and the path of its configuration; both as for bundle_load. */

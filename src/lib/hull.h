@@ -67,6 +67,13 @@ int hull_delete(const struct hull *h, const char *id, bool force, struct err *e)
 /* Stop every process of a created or running container until it is resumed; when one can't be stopped in time, none is. */
 int hull_pause(const struct hull *h, const char *id, struct err *e);
 int hull_resume(const struct hull *h, const char *id, struct err *e);
+/* The document of `update --resources`: a file, or "-" for standard input. */
+int hull_read_resources(const char *path, struct oci_arena *a, struct oci_resources **ret, struct err *e);
+struct hull_update_opts {
+	struct oci_resources *resources; /* what is set in it is changed, all or nothing; may be completed by the call */
+	uint64_t reclaim; /* bytes to reclaim afterwards; 0: none */
+};
+int hull_update(const struct hull *h, const char *id, const struct hull_update_opts *o, uint64_t *ret_reclaimed, struct err *e);
 int hull_ps(const struct hull *h, const char *id, struct oci_arena *a, pid_t **ret, size_t *ret_n, struct err *e);
 /* Wait until the container has ended, at most `timeout_ms` (-1: for ever; -ETIMEDOUT). *ret_status: its exit code, or 128 + signal. One that has
  * ended before is answered at once. When nobody could see how it ended that is an error. */

@@ -19,4 +19,5 @@ lib_sources = \
 	src/lib/start.c \
 	src/lib/state.c \
 	src/lib/stats.c src/lib/stats.h src/lib/stats_json.c \
+	src/lib/update.c \
 	src/lib/wait.c

@@ -14,6 +14,7 @@
 
 #include "cli/logout.h"
 #include "cli/out.h"
+#include "ocispec/ocispec.h"
 #include "unit.h"
 
 /* ---- the verbs ---- */
@@ -164,6 +165,39 @@ int hull_kill(const struct hull *h UNUSED, const char *id, int sig, bool all, st
 int hull_delete(const struct hull *h UNUSED, const char *id, bool force, struct err *e)
 {
 	ask("delete %s %d\n", id, force);
+	return answer(e);
+}
+
+int hull_pause(const struct hull *h UNUSED, const char *id, struct err *e)
+{
+	ask("pause %s\n", id);
+	return answer(e);
+}
+
+int hull_resume(const struct hull *h UNUSED, const char *id, struct err *e)
+{
+	ask("resume %s\n", id);
+	return answer(e);
+}
+
+/* A document that has a pids limit. */
+int hull_read_resources(const char *path, struct oci_arena *a, struct oci_resources **ret, struct err *e)
+{
+	ask("read %s\n", path);
+	*ret = oci_arena_alloc(a, sizeof(**ret));
+	(*ret)->pids = oci_arena_alloc(a, sizeof(*(*ret)->pids));
+	(*ret)->pids->limit = (struct opt_i64){ .set = true, .v = 7 };
+	return answer(e);
+}
+
+int hull_update(const struct hull *h UNUSED, const char *id, const struct hull_update_opts *o, uint64_t *ret_reclaimed, struct err *e)
+{
+	struct oci_arena a = { 0 };
+
+	ask("update %s %s reclaim=%llu\n", id, oci_write(&oci_resources_desc, o->resources, 0, &a, NULL),
+	    (unsigned long long)o->reclaim);
+	oci_arena_release(&a);
+	*ret_reclaimed = 5;
 	return answer(e);
 }
 

@@ -108,6 +108,31 @@ END_TEST
 
 /* ---- num ---- */
 
+START_TEST(test_size)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} good[] = {
+		{ "0", 0 },	       { "17", 17 },		{ "17b", 17 },		    { "1k", 1024 },
+		{ "200M", 209715200 }, { "1g", 1073741824 },	{ "1.5GiB", 1610612736 },   { "0.5kb", 512 },
+		{ "3T", 3298534883328 }, { "2p", 2251799813685248 }, { "9223372036854775807", INT64_MAX }, { "1.k", 1024 },
+	};
+	static const char *const bad[] = { "", "-1", "k", ".5k", "1x", "1kk", "1ki", "1 k", "1.5.5k", "1e3", "0x1", "1bb", " 1" };
+	uint64_t v;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		ck_assert_msg(num_parse_size(good[i].text, &v) == 0, "%s", good[i].text);
+		ck_assert_msg(v == good[i].value, "%s", good[i].text);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		ck_assert_msg(num_parse_size(bad[i], &v) == -EINVAL, "%s", bad[i]);
+	ck_assert_int_eq(num_parse_size("9223372036854775808", &v), -ERANGE);
+	ck_assert_int_eq(num_parse_size("8192p", &v), -ERANGE);
+	ck_assert_int_eq(num_parse_size("99999999999999999999", &v), -ERANGE);
+}
+END_TEST
+
 START_TEST(test_num)
 {
 	uint64_t u = 7;
@@ -486,6 +511,7 @@ int main(void)
 	tcase_add_test(t, test_escape);
 	tcase_add_test(t, test_sanitize);
 	tcase_add_test(t, test_num);
+	tcase_add_test(t, test_size);
 	tcase_add_test(t, test_buf);
 	tcase_add_test(t, test_io);
 	tcase_add_test(t, test_fd_passing);

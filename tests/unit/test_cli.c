@@ -327,10 +327,32 @@ START_TEST(usage_errors)
 }
 END_TEST
 
+START_TEST(update_options_become_resources)
+{
+	must_ask("update c1", 0, "update c1 {} reclaim=0\n");
+	must_ask("update --memory 1.5g --memory-swap=-1 --memory-reservation 200m --kernel-memory 1k --kernel-memory-tcp 2K c1", 0,
+		 "update c1 {\"memory\":{\"limit\":1610612736,\"reservation\":209715200,\"swap\":-1,\"kernel\":1024,\"kernelTCP\":2048}} reclaim=0\n");
+	must_ask("update --cpu-shares 2 --cpu-quota=-1 --cpu-period 5 --cpu-burst 6 --cpu-rt-runtime 7 --cpu-rt-period 8 --cpu-idle 1 "
+		 "--cpuset-cpus 0-1 --cpuset-mems 0 --blkio-weight 10 c1",
+		 0,
+		 "update c1 {\"blockIO\":{\"weight\":10},\"cpu\":{\"shares\":2,\"quota\":-1,\"burst\":6,\"period\":5,\"realtimeRuntime\":7,"
+		 "\"realtimePeriod\":8,\"cpus\":\"0-1\",\"mems\":\"0\",\"idle\":1}} reclaim=0\n");
+	must_ask("update -r - c1", 0, "read -\nupdate c1 {\"pids\":{\"limit\":7}} reclaim=0\n");
+	must_ask("update --resources=/f --pids-limit 0 --cpu-share 3 c1", 0,
+		 "read /f\nupdate c1 {\"pids\":{\"limit\":0},\"cpu\":{\"shares\":3}} reclaim=0\n");
+	must_ask("update --memory-high 1m --memory-low max --cpu-weight 50 --io-weight 60 c1", 0,
+		 "update c1 {\"unified\":{\"memory.high\":\"1048576\",\"memory.low\":\"max\",\"cpu.weight\":\"50\",\"io.weight\":\"60\"}} reclaim=0\n");
+	must_ask("update --reclaim 1m c1", 0, "update c1 {} reclaim=1048576\n");
+	/* As engines spell "not given". */
+	must_ask("update --memory= --cpuset-cpus= c1", 0, "update c1 {} reclaim=0\n");
+	must_refuse("update --memory 1x c1", "--memory: \"1x\" — must be a number of bytes, with k, m, g or t for binary multiples, or -1 for no limit");
+	must_refuse("update --io-weight 10001 c1", "--io-weight: \"10001\" — must be a number from 1 to 10000");
+}
+END_TEST
+
 START_TEST(later_commands_are_refused)
 {
-	static const char *const later[] = { "checkpoint", "mounts", "restore",
-					     "update" };
+	static const char *const later[] = { "checkpoint", "mounts", "restore" };
 	char line[128], error[128];
 
 	for (size_t i = 0; i < ARRAY_LEN(later); i++) {
@@ -541,6 +563,7 @@ int main(void)
 	tcase_add_test(t, global_options_after_the_command);
 	tcase_add_test(t, empty_value_is_no_value);
 	tcase_add_test(t, usage_errors);
+	tcase_add_test(t, update_options_become_resources);
 	tcase_add_test(t, later_commands_are_refused);
 	tcase_add_test(t, later_options_are_refused);
 	tcase_add_test(t, help_and_version);

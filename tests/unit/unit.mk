@@ -11,6 +11,7 @@ unit_programs = \
 	tests/unit/test_cgroup_limits \
 	tests/unit/test_cgroup_readback \
 	tests/unit/test_cgroup_root \
+	tests/unit/test_cgroup_update \
 	tests/unit/test_cli \
 	tests/unit/test_cli_out \
 	tests/unit/test_console \

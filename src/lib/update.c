@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* update: other limits for a container that exists. Only what is asked for is touched, and all of it or nothing. */
+#include "lib/container.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/bundle.h"
+
+#define PREFIX "linux.resources."
+#define RECLAIM_TIMEOUT_MS 30000
+
+int hull_read_resources(const char *path, struct oci_arena *a, struct oci_resources **ret, struct err *e)
+{
+	bool standard_input = streq(path, "-");
+
+	*ret = standard_input ? document_read_fd(&oci_resources_desc, STDIN_FILENO, "standard input", a, e)
+			      : document_read(&oci_resources_desc, path, path, a, e);
+	if (*ret)
+		return 0;
+	/* Its properties stand at the root, and it is not the config.json that such errors are printed with. */
+	if (e->kind == ERR_CONFIG) {
+		char where[sizeof(e->path)];
+
+		snprintf(where, sizeof(where), "%s", e->path);
+		e->kind = ERR_USAGE;
+		e->path[0] = '\0';
+		err_wrap(e, 0, "--resources %s%s%s", path, where[0] ? ": " : "", where);
+	}
+	return e->code ? -e->code : -EINVAL;
+}
+
+static int check_status(const struct container *c, struct err *e)
+{
+	bool exists = c->status != OCI_STATUS_STOPPED && c->status != OCI_STATUS_CREATING;
+
+	if (exists && c->rec.systemd_cgroup)
+		return err_set(e, ERR_UNSUPPORTED, 0,
+			       "update of container \"%s\" is not supported: it is in a unit of systemd, which would put its own values back", c->dir.id);
+	if (exists)
+		return 0;
+	return err_set(e, ERR_STATE, 0, "container not running: cannot update \"%s\", which is %s", c->dir.id,
+		       oci_status_word(c->status));
+}
+
+static bool same_number(const struct opt_i64 *x, const struct opt_i64 *y)
+{
+	return (x->set ? x->v : -1) == (y->set ? y->v : -1);
+}
+
+static bool same_text(const char *x, const char *y)
+{
+	return streq(x ? x : "rwm", y ? y : "rwm");
+}
+
+static bool same_rule(const struct oci_device_rule *x, const struct oci_device_rule *y)
+{
+	return x->allow.v == y->allow.v && x->type == y->type && same_number(&x->major, &y->major) &&
+	       same_number(&x->minor, &y->minor) && same_text(x->access, y->access);
+}
+
+/* Does the document ask for other devices? Kubernetes' engines send the whole of linux.resources again, with the list
+ * that the container was made with; a tool may have opened a device to it since (GPUs), which must not be lost. */
+static bool wants_devices(const struct oci_resources *r, const struct oci_config *cfg)
+{
+	const struct oci_resources *made = cfg->linux_ ? cfg->linux_->resources : NULL;
+	bool same = made && r->n_devices == made->n_devices;
+
+	for (size_t i = 0; i < r->n_devices && same; i++)
+		same = same_rule(&r->devices[i], &made->devices[i]);
+	return r->n_devices > 0 && !same;
+}
+
+/* Half an update is what nobody wants: a signal from the terminal waits until it is whole. */
+static void hold_signals(sigset_t *ret_old)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGHUP);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigprocmask(SIG_BLOCK, &held, ret_old);
+}
+
+static int apply(const struct container *c, const struct cgroup *cg, struct oci_resources *r, struct oci_arena *a, struct err *e)
+{
+	struct cg_writes writes;
+	struct cg_devices devices;
+	struct oci_config *cfg;
+	sigset_t old;
+
+	int x = state_config_read(&c->dir, a, &cfg, e);
+	if (x == 0)
+		x = cg_update_complete(cg, r, e);
+	if (x == 0)
+		x = cg_plan(cg->lay, r, 0, a, &writes, &devices, e);
+	if (x < 0)
+		return x;
+	hold_signals(&old);
+	x = cg_update(cg, c->rec.token, &writes, wants_devices(r, cfg) ? &devices : NULL, e);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return x;
+}
+
+static int update_open(const struct container *c, const struct hull_update_opts *o, struct oci_arena *a, uint64_t *ret_reclaimed,
+		       struct err *e)
+{
+	struct cg_layout lay;
+	struct cgroup cg;
+
+	int r = container_cgroup(c, &lay, &cg, e);
+	if (r == 0)
+		return err_set(e, ERR_STATE, 0, "container \"%s\" has no cgroup: it has no limits", c->dir.id);
+	if (r < 0)
+		return r;
+	r = apply(c, &cg, o->resources, a, e);
+	if (r == 0 && o->reclaim)
+		r = cg_reclaim(&cg, c->rec.token, o->reclaim, RECLAIM_TIMEOUT_MS, ret_reclaimed, e);
+	cg_close(&cg);
+	return r;
+}
+
+/* Plans name the properties as config.json has them. */
+static int tell(int r, const char *id, struct err *e)
+{
+	size_t n = str_starts(e->path, PREFIX) ? strlen(PREFIX) : 0;
+
+	if (e->kind == ERR_STATE)
+		return r;
+	memmove(e->path, e->path + n, sizeof(e->path) - n);
+	if (e->kind == ERR_CONFIG) {
+		char path[sizeof(e->path)];
+
+		snprintf(path, sizeof(path), "%s", e->path);
+		e->kind = ERR_USAGE;
+		e->path[0] = '\0';
+		err_wrap(e, r, "%s", path);
+	}
+	return err_wrap(e, r, "update %s", id);
+}
+
+int hull_update(const struct hull *h, const char *id, const struct hull_update_opts *o, uint64_t *ret_reclaimed, struct err *e)
+{
+	struct oci_arena a = { 0 };
+	struct container c;
+
+	*ret_reclaimed = 0;
+	int r = container_open(h, id, CONTAINER_LOCK_MS, &a, &c, e);
+	if (r >= 0) {
+		r = check_status(&c, e);
+		if (r == 0)
+			r = update_open(&c, o, &a, ret_reclaimed, e);
+		container_close(&c);
+		if (r < 0)
+			r = tell(r, id, e);
+	}
+	oci_arena_release(&a);
+	return r;
+}
