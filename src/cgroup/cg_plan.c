@@ -171,6 +171,15 @@ static void plan_controller(struct cg_out *o, const struct cg_layout *l, const s
 		refuse_missing(o, l, c, path);
 }
 
+const char *cg_first_limit(const struct oci_resources *r)
+{
+	const char *path = r && r->unified.n ? RES "unified" : NULL;
+
+	for (size_t i = 0; r && i < ARRAY_LEN(controllers) && !path; i++)
+		path = controllers[i].needs(r);
+	return path;
+}
+
 int cg_plan(const struct cg_layout *l, const struct oci_resources *r, unsigned helpers, struct oci_arena *a,
 	    struct cg_writes *ret, struct cg_devices *ret_dev, struct err *e)
 {

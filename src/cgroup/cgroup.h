@@ -94,6 +94,9 @@ struct cg_devices {
 int cg_plan(const struct cg_layout *l, const struct oci_resources *r, unsigned helpers, struct oci_arena *a,
 	    struct cg_writes *ret, struct cg_devices *ret_dev, struct err *e);
 
+/* The JSON path of a property that limits something, NULL when none does. Device rules are none. */
+const char *cg_first_limit(const struct oci_resources *r);
+
 /* The container's directories. */
 struct cgroup {
 	const struct cg_layout *lay;
@@ -122,6 +125,8 @@ int cg_create(const struct cg_layout *l, const char *path, const char *token, st
  * throughout: who made them is on the directories themselves. */
 int cg_open(const struct cg_layout *l, const char *path, struct cgroup *ret, struct err *e);
 void cg_close(struct cgroup *cg);
+/* A container without a cgroup: nothing is open, and every function here finds nothing to do. */
+void cg_none(struct cgroup *ret);
 /* Perform the writes with `when`, in order, and read each back: what the file shows must be what was written, but for what the kernel is known to make of
  * it (readback.c). Error text "write memory.max = 4096" with the origin as path. */
 int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when when, struct err *e);

@@ -312,6 +312,13 @@ void cg_close(struct cgroup *cg)
 	}
 }
 
+void cg_none(struct cgroup *ret)
+{
+	static const struct cg_layout no_hierarchies;
+
+	open_none(ret, &no_hierarchies, "");
+}
+
 int cg_clone_fd(const struct cgroup *cg)
 {
 	int v2 = cg_layout_v2(cg->lay);

@@ -16,7 +16,7 @@ static const struct opt global_opts[] = {
 	O_FLAG(struct globals, debug, "debug", 0, "the same as --log-level debug"),
 	O_FLAG(struct globals, systemd_cgroup, "systemd-cgroup", 0, "the same as --cgroup-manager systemd"),
 	O_STR(struct globals, cgroup_manager, "cgroup-manager", 0, "NAME",
-			"cgroupfs or systemd (disabled is refused; default cgroupfs)"),
+			"cgroupfs, systemd, or disabled: no cgroup is made (default cgroupfs)"),
 	O_UINT(struct globals, timeout, "timeout", 0, "SECONDS", "for the set-up and for each conversation with systemd (default 60)"),
 	O_STR(struct globals, rootless, "rootless", 0, "WORD", "auto or false (true is refused)"),
 	O_STR(struct globals, criu, "criu", 0, "PATH", "accepted for old callers, without effect"),
@@ -186,10 +186,8 @@ static int check_globals(struct cli *c, struct err *e)
 {
 	const char *manager = c->globals.cgroup_manager;
 
-	if (manager && streq(manager, "disabled"))
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "--cgroup-manager disabled: containers without a cgroup are not supported");
-	if (manager && !streq(manager, "cgroupfs") && !streq(manager, "systemd"))
+	c->hull.no_cgroup = manager && streq(manager, "disabled");
+	if (manager && !c->hull.no_cgroup && !streq(manager, "cgroupfs") && !streq(manager, "systemd"))
 		return err_set(e, ERR_USAGE, 0, "--cgroup-manager: \"%s\" is not one of cgroupfs, systemd, disabled",
 			       manager);
 	int r = check_rootless(c->globals.rootless, e);
@@ -199,7 +197,7 @@ static int check_globals(struct cli *c, struct err *e)
 	if (r < 0)
 		return r;
 	c->hull.root = c->globals.root;
-	c->hull.systemd_cgroup = c->globals.systemd_cgroup || (manager && streq(manager, "systemd"));
+	c->hull.systemd_cgroup = !c->hull.no_cgroup && (c->globals.systemd_cgroup || (manager && streq(manager, "systemd")));
 	c->hull.timeout_ms = c->globals.timeout * 1000;
 	return 0;
 }

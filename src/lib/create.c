@@ -78,7 +78,8 @@ static int fill_record(struct creation *c, const char *bundle, struct err *e)
 		return err_sys(e, r, "read the boot id");
 	if (!undo)
 		return err_sys(e, -ENOMEM, "record of container \"%s\"", c->id);
-	undo[n_undo++] = (struct undo){ UNDO_CGROUP, c->plan.cgroup_path };
+	if (c->plan.cgroup_path)
+		undo[n_undo++] = (struct undo){ UNDO_CGROUP, c->plan.cgroup_path };
 	/* A class of service with a name of its own may be shared: it stays. */
 	if (rdt->on && !rdt->named)
 		undo[n_undo++] = (struct undo){ UNDO_RDT, rdt->group };
@@ -127,6 +128,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	scoped_fd int root_dfd = state_root_open(h->root, false, &none);
 	c->cache.root_dfd = root_dfd;
 	struct plan_opts po = { .id = id, .bundle = bundle, .gate = !immediate, .new_keyring = !o->no_new_keyring,
+				.no_cgroup = h->no_cgroup,
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
 				.listen_fds = o->listen_fds, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	po.cache = &c->cache;

@@ -71,6 +71,10 @@ static int open_cgroup(struct execution *x, const struct hull_exec_opts *o, stru
 
 	if (r < 0)
 		return r;
+	if (!path) {
+		cg_none(&x->cg);
+		return sub ? err_set(e, ERR_STATE, 0, "--cgroup %s: container \"%s\" has no cgroup", sub, x->c.rec.id) : 0;
+	}
 	while (sub && *sub == '/')
 		sub++;
 	if (sub && (strstr(sub, "..") || strchr(sub, ':')))
@@ -114,6 +118,7 @@ static int make_plan(struct execution *x, const struct hull *h, const struct hul
 		return r;
 	struct seccomp_cache cache = { .root_dfd = x->c.dir.root_dfd };
 	struct plan_exec_opts po = { .id = x->c.rec.id, .preserved = preserved, .n_preserved = o->preserve_fds,
+				     .no_cgroup = !state_rec_cgroup(&x->c.rec),
 				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces, .place_late = x->place_late,
 				     .init_root = own_mount_namespace(x->cfg) ? NULL : oci_arena_printf(x->arena, "/proc/%d/root", (int)x->c.rec.init.pid),
 				     .shares_ptrace = has_ptrace(x->cfg), .cache = &cache,

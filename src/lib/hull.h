@@ -14,6 +14,7 @@
 /* Global options. */
 struct hull {
 	const char *root;         /* --root or NULL */
+	bool no_cgroup;           /* --cgroup-manager disabled: new containers stay in the caller's cgroups */
 	bool systemd_cgroup;      /* create: in a scope of systemd */
 	unsigned timeout_ms;      /* for the set-up and each conversation with systemd; 0 = default */
 	const char *program;      /* path of this program, for messages only */

@@ -57,13 +57,17 @@ static int start_open(const struct state_dir *d, const struct state_rec *rec, st
 	struct cg_layout lay;
 	struct cgroup cg;
 	struct agent agent;
-	int r = cg_layout_detect(&lay, e), timeout = cfg->hooks && cfg->hooks->n_start_container ? -1 : SETUP_TIMEOUT_MS;
+	const char *path = state_rec_cgroup(rec);
+	int timeout = cfg->hooks && cfg->hooks->n_start_container ? -1 : SETUP_TIMEOUT_MS;
+	int r = path ? cg_layout_detect(&lay, e) : 0;
 
 	if (r == 0)
 		r = agent_connect(cfg, rec, OCI_STATUS_CREATED, a, &agent, e);
 	if (r < 0)
 		return r;
-	r = cg_open(&lay, state_rec_cgroup(rec) ? state_rec_cgroup(rec) : "/", &cg, e);
+	cg_none(&cg);
+	if (path)
+		r = cg_open(&lay, path, &cg, e);
 	if (r >= 0) {
 		r = gate_start(d, rec, &cg, timeout, &agent, e);
 		if (r == 0)

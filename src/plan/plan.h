@@ -33,6 +33,7 @@ struct plan_opts {
 	const char *bundle;        /* absolute */
 	bool gate;                 /* create: wait for start */
 	bool new_keyring;
+	bool no_cgroup;            /* stay in the caller's cgroups, without limits and device filter */
 	const int *preserved; size_t n_preserved; /* fd numbers */
 	unsigned listen_fds;       /* so many of them, the first, are told to the program by LISTEN_FDS */
 	const uint8_t *token;      /* 16 bytes */
@@ -45,6 +46,7 @@ struct plan_opts {
 struct plan_exec_opts {
 	const char *id;
 	const int *preserved; size_t n_preserved;
+	bool no_cgroup;            /* the container has none of its own */
 	bool joins_pid;            /* the container has a pid namespace other than the caller's */
 	uint32_t namespaces;       /* CLONE_NEW… that the container has and the caller is not in */
 	bool place_late;           /* the process enters no cgroup by itself: the host moves it once it is born */
@@ -80,7 +82,7 @@ struct plan {
 	int16_t dev_slot;          /* the /dev tmpfs of this container, or -1 */
 	bool dev_foreign;          /* /dev is a bind or somebody's file system: nothing is made there */
 	const char *bundle, *rootfs; /* absolute host paths */
-	const char *cgroup_path;   /* absolute in each hierarchy */
+	const char *cgroup_path;   /* absolute in each hierarchy; NULL: the container stays in the caller's cgroups */
 	struct cg_unit unit;       /* systemd driver: the scope, else an empty name */
 	struct cg_props props, late_props; /* what systemd is told of it when it starts, and with the late writes */
 	struct cg_writes writes;

@@ -76,9 +76,19 @@ static void add_host_steps(struct plan *p)
 	}
 }
 
+/* What can't be kept is refused; device rules fall with the cgroup that would hold them, as with crun: they stand in every configuration. */
+static int refuse_limits(const struct plan *p, struct err *e)
+{
+	const char *path = cg_first_limit(p->cfg->linux_->resources);
+
+	return path ? err_config(e, path, "needs a cgroup: there is none with --cgroup-manager disabled") : 0;
+}
+
 int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 {
 	const struct oci_linux *l = p->cfg->linux_;
+	if (o->no_cgroup)
+		return refuse_limits(p, e);
 	char *path = oci_arena_alloc(p->arena, CG_PATH_MAX);
 	int r;
 
@@ -140,7 +150,7 @@ static void add_hierarchy(struct plan *p, const struct cg_hier *h, const char *a
 		s->u.mnt.at = path;
 		return;
 	}
-	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path);
+	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path ? p->cgroup_path : h->own);
 	struct bpath path = plan_path(p, at);
 	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, where);
 	int16_t slot = src->out = plan_slot(p);
@@ -206,6 +216,9 @@ int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uin
 	const struct cg_layout *l = &p->facts->cg;
 	int v2 = cg_layout_v2(l);
 
+	if (!p->cgroup_path && !(attr & MOUNT_ATTR_RDONLY))
+		return err_config(e, plan_text(p, "%s.options", where),
+				  "must have \"ro\": without a cgroup of its own the container would change the caller's (--cgroup-manager disabled)");
 	if (v2_only && v2 < 0)
 		return err_config(e, plan_text(p, "%s.type", where), "\"cgroup2\" — this host has no cgroup v2 hierarchy");
 	if (v2_only || l->mode == CG_MODE_V2)

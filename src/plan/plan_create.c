@@ -158,7 +158,7 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 	ret->listen_fds = o->listen_fds;
 	ret->cache = o->cache;
 	/* Into a scope of systemd the child is moved. */
-	add_given_slots(ret, o->gate, false, !f->systemd.used);
+	add_given_slots(ret, o->gate, false, !f->systemd.used && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	if (o->gate)
 		ret->hdr.fin.flags |= FIN_GATE;
@@ -183,7 +183,7 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	start_plan(ret, f, cfg, a);
 	ret->cache = o->cache;
 	ret->hdr.log_level = o->log_level;
-	add_given_slots(ret, false, true, !o->place_late);
+	add_given_slots(ret, false, true, !o->place_late && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	for (int16_t i = 0; i < ret->slots.n_tasks; i++) {
 		struct step *s = plan_step(ret, STEP_TASKS, PH_ENTER, WHO_S, "linux.cgroupsPath");

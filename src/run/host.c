@@ -45,6 +45,10 @@ static int limit_cgroup(struct creation *c, struct err *e)
 
 static int make_cgroup(struct creation *c, struct err *e)
 {
+	if (!c->plan.cgroup_path) {
+		cg_none(&c->cg);
+		return 0;
+	}
 	int r = cg_create(&c->facts.cg, c->plan.cgroup_path, c->rec.token, &c->cg, e);
 
 	return r < 0 ? r : limit_cgroup(c, e);
