@@ -136,7 +136,7 @@ static bool finale_ok(const struct bounds *c)
 	const struct blob_finale *f = &c->b->fin;
 	bool hooks = f->create_container.n || f->start_container.n;
 
-	return list_ok(c, f->gids, sizeof(uint32_t)) && list_ok(c, f->rlimits, sizeof(struct blob_rlimit)) &&
+	return list_ok(c, f->cpus, sizeof(uint64_t)) && list_ok(c, f->nodes, sizeof(uint64_t)) && list_ok(c, f->gids, sizeof(uint32_t)) && list_ok(c, f->rlimits, sizeof(struct blob_rlimit)) &&
 	       strs_ok(c, f->args) && strs_ok(c, f->env) && list_ok(c, f->filter, sizeof(struct sock_filter)) &&
 	       f->filter.n <= UINT16_MAX && hooks_ok(c, f->create_container) && hooks_ok(c, f->start_container) &&
 	       str_ok(c, f->args_origin.off, false) && str_ok(c, f->cwd.off, true) && f->args.n > 0 &&

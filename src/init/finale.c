@@ -139,6 +139,8 @@ static int prepare(struct init *in, int *ret_cwd)
 		return cwd_error(in, r);
 	r = join_pid(in);
 	if (r == 0)
+		r = sched_memory(in);
+	if (r == 0)
 		r = creds_securebits(in);
 	if (r == 0)
 		r = finale_raise_limits(in);

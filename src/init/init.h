@@ -191,6 +191,13 @@ int creds_drop_admin(struct init *in);
 /* in->home from the container's passwd. */
 void passwd_find_home(struct init *in);
 
+/* ---- sched.c ---- */
+
+/* The CPUs of the container's cgroup (or those that exec asks for), when S is in it. */
+int sched_cpus(struct init *in);
+/* Memory policy and personality; both survive fork and execve. */
+int sched_memory(struct init *in);
+
 /* ---- gate.c, exec.c ---- */
 
 /* READY … RELEASE, then until `hull start` comes. */

@@ -11,6 +11,7 @@ init_sources = \
 	src/init/main.c \
 	src/init/mask.c \
 	src/init/passwd.c \
+	src/init/sched.c \
 	src/init/setup.c \
 	src/init/step_enter.c \
 	src/init/step_ident.c \

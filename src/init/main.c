@@ -195,6 +195,7 @@ static void assemble_apart(struct init *in)
 static void assemble(struct init *in)
 {
 	run_steps(in, PH_ENTER, "enter");
+	check(in, sched_cpus(in));
 	check(in, finale_oom(in));
 	run_steps(in, PH_SOURCE, "source");
 	if (in->b->userns) {

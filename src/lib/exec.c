@@ -212,6 +212,7 @@ static int spawn_placed(struct execution *x, struct spawn_fds *fds, struct err *
 static int spawn(struct execution *x, bool may_go_below, struct err *e)
 {
 	int tasks[CG_HIER_MAX], n = x->place_late ? 0 : cg_open_tasks(&x->cg, tasks, ARRAY_LEN(tasks), e), r;
+	uint64_t cpus[CPUS_WORDS] = { 0 };
 
 	if (n < 0)
 		return n;
@@ -220,12 +221,15 @@ static int spawn(struct execution *x, bool may_go_below, struct err *e)
 	if (n != x->plan.slots.n_tasks)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, x->plan.slots.n_tasks);
 	else
+		r = sched_pin(&x->plan, cpus, e);
+	if (r == 0)
 		r = spawn_placed(x, &fds, e);
 	scoped_fd int below = r == -EBUSY && may_go_below && fds.cgroup >= 0 ? open_init_cgroup(x) : -EBADF;
 	if (below >= 0) {
 		fds.cgroup = below;
 		r = spawn_placed(x, &fds, e);
 	}
+	sched_free(&x->plan, cpus);
 	for (int i = 0; i < n; i++)
 		close(tasks[i]);
 	return spawn_blame(&x->child, &x->cg, r, e);
@@ -255,6 +259,8 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 		r = spawn_introduce(&x->child, &x->agent, e);
 	if (r == 0)
 		r = spawn_expect(&x->child, CTL_READY, SETUP_TIMEOUT_MS, &m, NULL, &x->cg, e);
+	if (r == 0)
+		r = sched_apply(&x->plan, x->child.pid, e);
 	if (r == 0 && x->pidfd_sock >= 0)
 		r = console_send(x->pidfd_sock, x->child.pidfd, x->c.rec.id, "the pidfd", e);
 	if (r == 0 && o->pid_file) {

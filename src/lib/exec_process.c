@@ -177,7 +177,5 @@ int exec_process(const struct oci_config *cfg, const struct hull_exec_opts *o, s
 		r = apply_options(*ret, o, a, e);
 	if (r == 0 && o->tty)
 		(*ret)->terminal = (struct opt_bool){ true, true };
-	if (r == 0 && (*ret)->exec_cpu_affinity && ((*ret)->exec_cpu_affinity->initial || (*ret)->exec_cpu_affinity->final))
-		r = err_config(e, "process.execCPUAffinity", "a CPU affinity for exec is not supported by this build");
 	return r;
 }

@@ -164,6 +164,9 @@ enum {
 	FIN_CHROOT = 1 << 11,        /* no mount namespace of its own: the finished tree is taken out of the one it was built in, and entered by chroot */
 	FIN_NO_PROGRAM = 1 << 12,    /* create without `process`: the container waits at its gate, `start` refuses it */
 	FIN_LISTENER = 1 << 14,      /* the filter has a listener, which goes to the host */
+	FIN_KEEP_CPUS = 1 << 15,     /* exec: the CPUs that the process was born with stay, whatever the cgroup has */
+	FIN_MEMORY_POLICY = 1 << 16,
+	FIN_PERSONALITY = 1 << 17,
 	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
 };
 
@@ -173,6 +176,10 @@ struct blob_finale {
 	int32_t oom_score_adj;
 	uint16_t console_width, console_height;
 	struct blist gids;      /* of uint32_t */
+	struct blist cpus;      /* of uint64_t, a bit a CPU: taken in the container's cgroup; n 0 = all that the cgroup has */
+	struct blist nodes;     /* of uint64_t, a bit a node */
+	uint32_t memory_policy; /* mode and flags of set_mempolicy(2) */
+	uint32_t personality;   /* of personality(2) */
 	uint64_t caps[CAPSET_N];
 	struct blist rlimits;   /* of struct blob_rlimit */
 	struct blist args, env; /* of struct bstr */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The plan for people (one line a step) and for programs (JSON). Fixed sequences come from a constant table, so the picture is complete. */
 #include <errno.h>
+#include <linux/ioprio.h>
+#include <linux/mempolicy.h>
 #include <linux/sched.h>
 #include <stdio.h>
 #include <sys/capability.h>
@@ -352,6 +354,63 @@ static void say_rlimits(const struct plan *p, struct buf *b)
 		buf_printf(b, " %u=%llu:%llu", r[i].resource, (unsigned long long)r[i].soft, (unsigned long long)r[i].hard);
 }
 
+/* "0-3,7" */
+static void add_bits(const struct plan *p, struct buf *b, struct blist l)
+{
+	const uint64_t *v = (const void *)(p->mem + l.off);
+	const char *sep = " ";
+
+	for (uint32_t i = 0; i < l.n * 64; i++) {
+		uint32_t last = i;
+		if (!(v[i / 64] >> (i % 64) & 1))
+			continue;
+		while (last + 1 < l.n * 64 && (v[(last + 1) / 64] >> ((last + 1) % 64) & 1))
+			last++;
+		buf_printf(b, last > i ? "%s%u-%u" : "%s%u", sep, i, last);
+		sep = ",";
+		i = last;
+	}
+}
+
+static void say_memory_policy(const struct plan *p, struct buf *b)
+{
+	static const struct { uint32_t bit; const char *name; } flags[] = {
+		{ MPOL_F_STATIC_NODES, "static" }, { MPOL_F_RELATIVE_NODES, "relative" }, { MPOL_F_NUMA_BALANCING, "balancing" },
+	};
+
+	buf_printf(b, "memory policy %s", p->memory_policy_name);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (p->hdr.fin.memory_policy & flags[i].bit)
+			buf_printf(b, " %s", flags[i].name);
+	if (p->hdr.fin.nodes.n)
+		add_bits(p, b, p->hdr.fin.nodes);
+}
+
+static void say_personality(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "personality 0x%x", p->hdr.fin.personality);
+}
+
+static void say_sched(const struct plan *p, struct buf *b)
+{
+	const struct plan_sched *s = &p->sched;
+
+	buf_printf(b, "scheduling policy %u", s->policy);
+	if (s->nice)
+		buf_printf(b, ", nice %d", s->nice);
+	if (s->priority)
+		buf_printf(b, ", priority %u", s->priority);
+	if (s->runtime)
+		buf_printf(b, ", %llu ns of every %llu, within %llu", (unsigned long long)s->runtime, (unsigned long long)s->period, (unsigned long long)s->deadline);
+	if (s->flags)
+		buf_printf(b, ", flags 0x%llx", (unsigned long long)s->flags);
+}
+
+static void say_io_priority(const struct plan *p, struct buf *b)
+{
+	buf_printf(b, "I/O priority class %u, %u", (unsigned)IOPRIO_PRIO_CLASS(p->io_priority), (unsigned)IOPRIO_PRIO_DATA(p->io_priority));
+}
+
 static void say_gate(const struct plan *p, struct buf *b)
 {
 	(void)p;
@@ -390,6 +449,10 @@ static bool if_filter(const struct plan *p) { return p->hdr.fin.filter.n; }
 static bool if_chroot(const struct plan *p) { return (p->hdr.fin.flags & FIN_CHROOT) && !p->hdr.userns; }
 static bool if_userns(const struct plan *p) { return p->hdr.userns; }
 static bool if_pivot(const struct plan *p) { return !p->hdr.userns || !(p->hdr.fin.flags & FIN_CHROOT); }
+static bool if_memory_policy(const struct plan *p) { return p->hdr.fin.flags & FIN_MEMORY_POLICY; }
+static bool if_personality(const struct plan *p) { return p->hdr.fin.flags & FIN_PERSONALITY; }
+static bool if_sched(const struct plan *p) { return p->sched.set; }
+static bool if_io_priority(const struct plan *p) { return p->io_priority >= 0; }
 static bool if_gate(const struct plan *p) { return p->hdr.fin.flags & FIN_GATE; }
 
 /* In the order in which they happen; each stands at the begin (before the steps) or at the end of its phase. */
@@ -411,9 +474,13 @@ static const struct fixed {
 	{ PH_PIVOT, WHO_S, true, "root.path", if_pivot, say_pivot },
 	{ PH_TTY, WHO_S, true, "process.terminal", if_terminal, say_tty },
 	{ PH_DROP, WHO_S, true, "linux.namespaces", if_chroot, say_leave },
+	{ PH_DROP, WHO_S, true, "linux.memoryPolicy", if_memory_policy, say_memory_policy },
+	{ PH_DROP, WHO_S, true, "linux.personality", if_personality, say_personality },
 	{ PH_DROP, WHO_S, true, "process.user", always, say_ids },
 	{ PH_DROP, WHO_S, true, "process.capabilities", always, say_caps },
 	{ PH_DROP, WHO_S, true, "process.rlimits", if_rlimits, say_rlimits },
+	{ PH_LATE, WHO_HOST, true, "process.scheduler", if_sched, say_sched },
+	{ PH_LATE, WHO_HOST, true, "process.ioPriority", if_io_priority, say_io_priority },
 	{ PH_GATE, WHO_I, true, "", if_gate, say_gate },
 	{ PH_EXEC, WHO_I, true, "linux.seccomp", if_filter, say_filter },
 	{ PH_EXEC, WHO_I, true, "hooks.startContainer", if_start_hooks, say_start_hooks },

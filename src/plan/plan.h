@@ -69,6 +69,17 @@ struct plan_rdt {
 	bool must_exist;
 };
 
+/* Set by the host, by pid, when the process is finished: no later fork of ours would lose it or be forbidden by it, and it needs what the process has given
+ * up by then. */
+struct plan_sched {
+	bool set;
+	uint32_t policy, priority;
+	uint64_t flags;
+	int32_t nice;
+	uint64_t runtime, deadline, period; /* nanoseconds */
+	const char *origin;
+};
+
 struct mount_words;
 
 struct plan {
@@ -87,6 +98,10 @@ struct plan {
 	struct cg_props props, late_props; /* what systemd is told of it when it starts, and with the late writes */
 	struct cg_writes writes;
 	struct cg_devices devices;
+	struct plan_sched sched;
+	int io_priority;           /* as ioprio_set(2) takes it, -1: unchanged */
+	const char *io_priority_origin, *memory_policy_name;
+	const uint64_t *first_cpus; size_t n_first_cpus; /* where the host starts the process of exec: a bit a CPU; 0: anywhere */
 	unsigned listen_fds;
 	uint32_t joined;           /* CLONE_NEW… joined by path */
 	const struct oci_mount *idmap_of; int16_t idmap_of_slot; /* the mount whose mappings STEP_IDMAP has made last: often the next one has the same */
@@ -157,6 +172,10 @@ int plan_check_shared(struct plan *p, const char *at, const char *where, struct 
 int plan_add_process(struct plan *p, const struct oci_process *proc, const char *where, struct err *e);
 /* RLIMIT_… of getrlimit(2), or -1. */
 int plan_rlimit(const char *name);
+/* Scheduler, I/O priority, memory policy, personality. */
+int plan_add_sched(struct plan *p, const struct oci_process *proc, const char *where, struct err *e);
+/* exec only: the CPUs before and after the process enters the container's cgroup. */
+int plan_add_exec_cpus(struct plan *p, const struct oci_exec_cpu_affinity *cpus, const char *where, struct err *e);
 /* `traced`: members of the pid namespace may ptrace, whatever this process may. */
 int plan_add_filter(struct plan *p, bool traced, struct err *e);
 int plan_add_hooks(struct plan *p, const struct plan_opts *o, struct err *e);

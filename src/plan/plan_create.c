@@ -208,6 +208,8 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	if (r == 0)
 		r = plan_add_rdt(ret, o->id, e);
 	if (r == 0)
+		r = plan_add_exec_cpus(ret, proc->exec_cpu_affinity, "process", e);
+	if (r == 0)
 		r = plan_add_filter(ret, o->shares_ptrace, e);
 	if (r < 0)
 		return r;

@@ -266,6 +266,8 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 		r = add_rlimits(p, proc, where, e);
 	if (r == 0)
 		r = add_terminal(p, proc, where, e);
+	if (r == 0)
+		r = plan_add_sched(p, proc, where, e);
 	return r;
 }
 

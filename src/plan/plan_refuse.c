@@ -21,8 +21,6 @@ int plan_refuse_process(const struct facts *f, const struct oci_process *proc, c
 {
 	char path[160];
 	const struct { bool set; const char *member, *what; } rows[] = {
-		{ proc->scheduler, "scheduler", "a scheduling policy is" },
-		{ proc->io_priority, "ioPriority", "an I/O priority is" },
 		{ given(proc->apparmor_profile), "apparmorProfile", f->apparmor ? "an AppArmor profile is" : "AppArmor is not active on this host, and profiles are" },
 		{ given(proc->selinux_label), "selinuxLabel", f->selinux ? "an SELinux label is" : "SELinux is not active on this host, and labels are" },
 	};
@@ -41,8 +39,6 @@ int plan_refuse(const struct facts *f, const struct oci_config *c, struct err *e
 	static const struct oci_linux no_linux;
 	const struct oci_linux *l = c->linux_ ? c->linux_ : &no_linux;
 	const struct { bool set; const char *path, *what; } rows[] = {
-		{ l->memory_policy, "linux.memoryPolicy", "a memory policy is" },
-		{ l->personality, "linux.personality", "a personality is" },
 		{ given(l->mount_label), "linux.mountLabel", f->selinux ? "a mount label is" : "SELinux is not active on this host, and labels are" },
 	};
 

@@ -259,6 +259,8 @@ static int follow(struct creation *c, struct err *e)
 	if (r == 0)
 		r = note_namespaces(c, e);
 	if (r == 0)
+		r = sched_apply(&c->plan, c->child.pid, e);
+	if (r == 0)
 		r = late_limits(c, e);
 	return r == 0 ? publish(c, e) : r;
 }

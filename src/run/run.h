@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "cgroup/cgroup.h"
 #include "ocispec/runtime.h"
+#include "plan/plan.h"
 #include "state/state.h"
 
 /* ---- hooks.c: hooks that run on the host (prestart, createRuntime, poststart, poststop) ---- */
@@ -28,6 +29,15 @@ int console_check(int fd, struct err *e);
 int console_connect(const char *path, const char *option, struct err *e);
 /* Hand `fd` (pty master, pidfd, seccomp listener) over `sock` in one sendmsg with `text` as payload; `what` is its name in an error. */
 int console_send(int sock, int fd, const char *text, const char *what, struct err *e);
+
+/* ---- sched.c ---- */
+
+/* The plan's scheduling policy and I/O priority for the finished process `pid`, a child of ours. */
+int sched_apply(const struct plan *p, pid_t pid, struct err *e);
+/* The CPUs on which exec starts its process, for ourselves, so that the child is born there; `old` (CPUS_WORDS words) is for sched_free. */
+#define CPUS_WORDS 128
+int sched_pin(const struct plan *p, uint64_t old[CPUS_WORDS], struct err *e);
+void sched_free(const struct plan *p, const uint64_t old[CPUS_WORDS]);
 
 /* ---- wait.c: the foreground ---- */
 

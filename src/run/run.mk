@@ -10,6 +10,7 @@ run_sources = \
 	src/run/pty.c src/run/pty.h \
 	src/run/rdt.c src/run/rdt.h \
 	src/run/run.h \
+	src/run/sched.c \
 	src/run/spawn.c src/run/spawn.h \
 	src/run/undo.c \
 	src/run/wait.c

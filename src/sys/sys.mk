@@ -4,4 +4,5 @@ sys_sources = \
 	src/sys/net.c src/sys/net.h \
 	src/sys/procfs.c src/sys/procfs.h \
 	src/sys/rootfs.c src/sys/rootfs.h \
+	src/sys/sched.h \
 	src/sys/sys.c src/sys/sys.h

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -514,6 +515,50 @@ static void show_clock(const char *name, clockid_t which)
 	number(name, (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000);
 }
 
+/* Scheduling policy, I/O priority, memory policy, execution domain: as the kernel has them. */
+static void show_sched(void)
+{
+	struct { unsigned size, policy; unsigned long long flags; int nice; unsigned priority; unsigned long long runtime, deadline, period; unsigned min, max; } a = { 0 };
+	unsigned long nodes[16] = { 0 };
+	int mode = -1;
+
+	open_group("sched", '{');
+	if (syscall(SYS_sched_getattr, 0, &a, sizeof(a), 0) == 0) {
+		number("policy", a.policy);
+		number("flags", (long long)a.flags);
+		number("nice", a.nice);
+		number("priority", a.priority);
+		number("runtime", (long long)a.runtime);
+		number("deadline", (long long)a.deadline);
+		number("period", (long long)a.period);
+	}
+	number("ioprio", syscall(SYS_ioprio_get, 1, 0));
+	number("get_mempolicy", syscall(SYS_get_mempolicy, &mode, nodes, sizeof(nodes) * 8, NULL, 0));
+	number("mempolicy", mode);
+	number("nodes", (long long)nodes[0]);
+	number("personality", personality(0xffffffff));
+	close_group('}');
+}
+
+/* What the kernel blocks, ignores or catches for us, from the calls themselves: also what libc keeps for itself. */
+static void show_signals(void)
+{
+	unsigned long blocked = ~0ul;
+
+	syscall(SYS_rt_sigprocmask, 0, NULL, &blocked, sizeof(blocked));
+	number("blocked", (long long)blocked);
+	open_group("not_default", '[');
+	for (int sig = 1; sig <= 64; sig++) {
+		struct { void *handler; unsigned long flags; void *restorer; unsigned long mask; } old = { 0 };
+
+		if (syscall(SYS_rt_sigaction, sig, NULL, &old, sizeof(old.mask)) || !old.handler)
+			continue;
+		comma();
+		fprintf(out, "%d", sig);
+	}
+	close_group(']');
+}
+
 static void show_all(char **argv)
 {
 	struct utsname u;
@@ -524,6 +569,8 @@ static void show_all(char **argv)
 	show_fds();
 	show_status();
 	show_ids();
+	show_sched();
+	show_signals();
 	show_rlimits();
 	show_strings("env", environ);
 	show_strings("argv", argv);
@@ -533,6 +580,8 @@ static void show_all(char **argv)
 	show_listing("dev", "/dev");
 	show_listing("net", "/sys/class/net");
 	uname(&u);
+	key("machine");
+	str(u.machine);
 	key("hostname");
 	str(u.nodename);
 	key("domainname");
