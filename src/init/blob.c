@@ -140,7 +140,8 @@ static bool finale_ok(const struct bounds *c)
 	       strs_ok(c, f->args) && strs_ok(c, f->env) && list_ok(c, f->filter, sizeof(struct sock_filter)) &&
 	       f->filter.n <= UINT16_MAX && hooks_ok(c, f->create_container) && hooks_ok(c, f->start_container) &&
 	       str_ok(c, f->args_origin.off, false) && str_ok(c, f->cwd.off, true) && f->args.n > 0 &&
-	       str_ok(c, f->state_head.off, hooks) && str_ok(c, f->state_tail.off, hooks);
+	       str_ok(c, f->state_head.off, hooks) && str_ok(c, f->state_tail.off, hooks) &&
+	       str_ok(c, f->apparmor.off, false) && str_ok(c, f->label.off, false) && str_ok(c, f->mount_label.off, false);
 }
 
 static bool header_ok(const struct bounds *c)

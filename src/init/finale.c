@@ -33,15 +33,20 @@ int finale_oom(struct init *in)
 
 /* An anonymous one: named session keyrings can be squatted by other containers of the same user namespace
  * (attacks-tried H16). */
-static void new_keyring(struct init *in)
+static int new_keyring(struct init *in)
 {
 	int r;
 
 	if (!(in->fin->flags & FIN_NEW_KEYRING))
-		return;
+		return 0;
+	r = lsm_label_keys(in, true);
+	if (r < 0)
+		return err_at(&in->err, err_sys(&in->err, r, "SELinux refuses the label for keys"), "process.selinuxLabel");
 	r = sys_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0);
 	if (r < 0)
 		log_warn("the container shares its caller's session keyring: %s", err_text(-r));
+	r = lsm_label_keys(in, false);
+	return r < 0 ? err_sys(&in->err, r, "take back the label for keys") : 0;
 }
 
 /* By fd, then a look whether the kernel can name the place: what is outside of the root has no name
@@ -132,7 +137,11 @@ static int prepare(struct init *in, int *ret_cwd)
 {
 	int r;
 
-	new_keyring(in);
+	r = new_keyring(in);
+	if (r == 0)
+		r = lsm_prepare_exec(in);
+	if (r < 0)
+		return r;
 	passwd_find_home(in);
 	r = *ret_cwd = enter_cwd(in, in->root_fd);
 	if (r < 0 && r != -EACCES && r != -EPERM)

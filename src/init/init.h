@@ -198,6 +198,15 @@ int sched_cpus(struct init *in);
 /* Memory policy and personality; both survive fork and execve. */
 int sched_memory(struct init *in);
 
+/* ---- lsm.c ---- */
+
+/* What the next execve of this process (or of one that it forks) is to change to. */
+int lsm_prepare_exec(struct init *in);
+/* Keys that are made from now on have the program's label, or again the kernel's own. */
+int lsm_label_keys(struct init *in, bool on);
+/* Give the mount label to the root of a file system that doesn't take it as an option. */
+int lsm_label_mount(struct init *in, int mnt_fd);
+
 /* ---- gate.c, exec.c ---- */
 
 /* READY … RELEASE, then until `hull start` comes. */

@@ -8,6 +8,7 @@ init_sources = \
 	src/init/hook.c \
 	src/init/init.h \
 	src/init/listener.c \
+	src/init/lsm.c \
 	src/init/main.c \
 	src/init/mask.c \
 	src/init/passwd.c \

@@ -20,11 +20,24 @@ static bool is_null(int fd)
 	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == NULL_DEV;
 }
 
-/* A tmpfs with nothing but the node "null" on it, detached. */
-static int make_null_tmpfs(void)
+/* A detached tmpfs for one inode; with the container's mount label, or it could not even see that nothing is there. */
+static int make_tmpfs(struct init *in, uint64_t attr, bool ro)
 {
-	static const struct mnt_option opts[] = { { "source", "tmpfs" }, { "nr_inodes", "2" }, { "mode", "0555" } };
-	scoped_fd int fd = mnt_new("tmpfs", opts, ARRAY_LEN(opts), MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, NULL, 0);
+	struct mnt_option opts[5] = { { "source", "tmpfs" }, { "nr_inodes", "2" }, { "mode", "0555" } };
+	const char *label = init_str(in, in->fin->mount_label);
+	size_t n = 3;
+
+	if (label)
+		opts[n++] = (struct mnt_option){ "context", label };
+	if (ro)
+		opts[n++] = (struct mnt_option){ "ro", NULL };
+	return mnt_new("tmpfs", opts, n, attr, NULL, 0);
+}
+
+/* A tmpfs with nothing but the node "null" on it, detached. */
+static int make_null_tmpfs(struct init *in)
+{
+	scoped_fd int fd = make_tmpfs(in, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
 
 	if (fd < 0)
 		return fd;
@@ -55,7 +68,7 @@ int mask_null(struct init *in, int flags)
 
 	if (fd >= 0)
 		return fd;
-	scoped_fd int tmp = make_null_tmpfs();
+	scoped_fd int tmp = make_null_tmpfs(in);
 	if (tmp < 0)
 		return tmp;
 	fd = openat(tmp, "null", flags | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC);
@@ -70,7 +83,7 @@ static int clone_null(struct init *in)
 
 	if (dev >= 0)
 		return mnt_clone(dev, "", 0);
-	scoped_fd int tmp = make_null_tmpfs();
+	scoped_fd int tmp = make_null_tmpfs(in);
 	if (tmp < 0)
 		return tmp;
 	int r = mnt_attach(tmp, in->root_fd);
@@ -87,21 +100,12 @@ static int clone_null(struct init *in)
 	return clone < 0 ? clone : take_fd(&clone);
 }
 
-static int make_empty_dir(void)
-{
-	static const struct mnt_option opts[] = {
-		{ "source", "tmpfs" }, { "nr_inodes", "2" }, { "mode", "0555" }, { "ro", NULL }
-	};
-
-	return mnt_new("tmpfs", opts, ARRAY_LEN(opts), MASK_ATTR, NULL, 0);
-}
-
 /* The mount for one mask: the first of its kind is made and attached, the next are clones of the attached one (a
  * detached mount that is dropped costs more than one that is used). */
 static int mask_mount(struct init *in, bool dir)
 {
 	int *first = dir ? &in->mask_dir_fd : &in->mask_file_fd;
-	scoped_fd int fd = *first >= 0 ? mnt_clone(*first, "", 0) : dir ? make_empty_dir() : clone_null(in);
+	scoped_fd int fd = *first >= 0 ? mnt_clone(*first, "", 0) : dir ? make_tmpfs(in, MASK_ATTR, true) : clone_null(in);
 
 	if (fd < 0)
 		return fd;

@@ -198,6 +198,8 @@ int step_mount(struct init *in, const struct step *s)
 		r = copyup_fill(in, s, at, fd);
 	if (r == 0)
 		r = set_propagation(fd, s->u.mnt.prop);
+	if (r == 0 && (s->u.mnt.flags & MNT_LABEL_ROOT))
+		r = lsm_label_mount(in, fd);
 	if (r == 0)
 		r = attach(in, s, fd, at);
 	if (r == 0 && (s->u.mnt.flags & (MNT_LEGACY_IVERSION | MNT_LEGACY_SILENT)))

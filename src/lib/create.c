@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "lib/bundle.h"
 #include "lib/container.h"
+#include "lib/labels.h"
 #include "run/rdt.h"
 
 int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const int **ret, struct err *e)
@@ -132,7 +133,9 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
 				.listen_fds = o->listen_fds, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	po.cache = &c->cache;
-	r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
+	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
+	if (r == 0)
+		r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
 	return r < 0 ? r : fill_record(c, bundle, e);
 }
 

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "lib/container.h"
 #include "lib/create.h"
+#include "lib/labels.h"
 #include "run/rdt.h"
 
 struct execution {
@@ -150,6 +151,8 @@ static int prepare(struct execution *x, const struct hull *h, const struct hull_
 		r = facts_detect(&x->facts, e);
 	if (r == 0)
 		r = exec_process(x->cfg, o, x->arena, &x->proc, e);
+	if (r == 0)
+		r = labels_of_process(&x->facts, x->proc, "process", x->arena, e);
 	if (r == 0)
 		r = check_terminal(x, o, e);
 	if (r < 0)

@@ -11,6 +11,7 @@ lib_sources = \
 	src/lib/exit.c \
 	src/lib/hull.h \
 	src/lib/kill.c \
+	src/lib/labels.c src/lib/labels.h \
 	src/lib/list.c \
 	src/lib/pause.c \
 	src/lib/ps.c \

@@ -98,6 +98,7 @@ enum {
 	SOURCE_NOFOLLOW = 1 << 11,
 	SOURCE_KEEP_SHARED = 1 << 13, /* a volume that sends its mounts to the host: the clone stays a peer, and the plan mounts nothing below it */
 	MNT_COPY_UP = 1 << 14,      /* tmpfs: begins with what the directory that it covers holds */
+	MNT_LABEL_ROOT = 1 << 20,   /* the mount label is set on the root of the file system when it is mounted */
 	MNT_PROC_PIDNS = 1 << 12,   /* proc of a joined pid namespace: fsconfig SET_FD "pidns" with the fd in slot `in` (6.17) */
 	MNT_IN_USERNS = 1 << 15,    /* the superblock is made in the container's user namespace, to which it belongs then */
 	NODE_CLONE = 1 << 16,       /* the place is on a file system of the container's user namespace, where no node works: one of our own making is bound there */
@@ -180,6 +181,9 @@ struct blob_finale {
 	struct blist nodes;     /* of uint64_t, a bit a node */
 	uint32_t memory_policy; /* mode and flags of set_mempolicy(2) */
 	uint32_t personality;   /* of personality(2) */
+	struct bstr apparmor;   /* what is written to attr/apparmor/exec: "exec PROFILE" */
+	struct bstr label;      /* SELinux: of the program and of the session keyring */
+	struct bstr mount_label; /* SELinux: of what is mounted for the container alone */
 	uint64_t caps[CAPSET_N];
 	struct blist rlimits;   /* of struct blob_rlimit */
 	struct blist args, env; /* of struct bstr */

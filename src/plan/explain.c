@@ -94,6 +94,8 @@ static void say_mount(const struct plan *p, struct buf *b, const struct step *s)
 		buf_add(b, "  silent");
 	if (s->u.mnt.flags & MNT_COPY_UP)
 		buf_add(b, "  tmpcopyup");
+	if (s->u.mnt.flags & MNT_LABEL_ROOT)
+		buf_printf(b, "  label %s", str(p, p->hdr.fin.mount_label));
 	add_prop(b, s->u.mnt.prop, s->u.mnt.prop & MS_REC);
 }
 
@@ -391,6 +393,16 @@ static void say_personality(const struct plan *p, struct buf *b)
 	buf_printf(b, "personality 0x%x", p->hdr.fin.personality);
 }
 
+static void say_labels(const struct plan *p, struct buf *b)
+{
+	const char *profile = str(p, p->hdr.fin.apparmor), *label = str(p, p->hdr.fin.label);
+
+	if (profile[0])
+		buf_printf(b, "AppArmor: %s", profile);
+	if (label[0])
+		buf_printf(b, "%sSELinux: %s", profile[0] ? ", " : "", label);
+}
+
 static void say_sched(const struct plan *p, struct buf *b)
 {
 	const struct plan_sched *s = &p->sched;
@@ -451,6 +463,7 @@ static bool if_userns(const struct plan *p) { return p->hdr.userns; }
 static bool if_pivot(const struct plan *p) { return !p->hdr.userns || !(p->hdr.fin.flags & FIN_CHROOT); }
 static bool if_memory_policy(const struct plan *p) { return p->hdr.fin.flags & FIN_MEMORY_POLICY; }
 static bool if_personality(const struct plan *p) { return p->hdr.fin.flags & FIN_PERSONALITY; }
+static bool if_labels(const struct plan *p) { return p->hdr.fin.apparmor.off || p->hdr.fin.label.off; }
 static bool if_sched(const struct plan *p) { return p->sched.set; }
 static bool if_io_priority(const struct plan *p) { return p->io_priority >= 0; }
 static bool if_gate(const struct plan *p) { return p->hdr.fin.flags & FIN_GATE; }
@@ -474,6 +487,7 @@ static const struct fixed {
 	{ PH_PIVOT, WHO_S, true, "root.path", if_pivot, say_pivot },
 	{ PH_TTY, WHO_S, true, "process.terminal", if_terminal, say_tty },
 	{ PH_DROP, WHO_S, true, "linux.namespaces", if_chroot, say_leave },
+	{ PH_DROP, WHO_S, true, "process", if_labels, say_labels },
 	{ PH_DROP, WHO_S, true, "linux.memoryPolicy", if_memory_policy, say_memory_policy },
 	{ PH_DROP, WHO_S, true, "linux.personality", if_personality, say_personality },
 	{ PH_DROP, WHO_S, true, "process.user", always, say_ids },

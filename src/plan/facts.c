@@ -185,7 +185,7 @@ int facts_parse(const char *text, struct facts *ret, struct err *e)
 	char copy[4096], *save = NULL;
 	int r;
 
-	*ret = (struct facts){ .last_cap = 40, .caps = (1ull << 41) - 1, .procfs_pidns = true };
+	*ret = (struct facts){ .last_cap = 40, .caps = (1ull << 41) - 1, .procfs_pidns = true, .foreign = true };
 	r = parse_cgroups(defaults, ret, e);
 	if (r == 0 && strlen(text) >= sizeof(copy))
 		r = err_set(e, ERR_USAGE, 0, "facts: more than %zu bytes", sizeof(copy) - 1);

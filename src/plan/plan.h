@@ -20,6 +20,7 @@ struct facts {
 	bool procfs_pidns;        /* procfs takes pidns= (seen from 6.17) */
 	bool open_tree_namespace; /* open_tree(2) makes mount namespaces (7.0) */
 	bool apparmor, selinux;   /* active on this host */
+	bool foreign;             /* read from a text: nothing may be asked of the machine that we are on */
 	struct cg_layout cg;
 	struct cg_manager systemd; /* where the systemd driver was asked for */
 };
@@ -176,12 +177,17 @@ int plan_rlimit(const char *name);
 int plan_add_sched(struct plan *p, const struct oci_process *proc, const char *where, struct err *e);
 /* exec only: the CPUs before and after the process enters the container's cgroup. */
 int plan_add_exec_cpus(struct plan *p, const struct oci_exec_cpu_affinity *cpus, const char *where, struct err *e);
+/* AppArmor profile, SELinux label. */
+int plan_add_labels(struct plan *p, const struct oci_process *proc, const char *where, struct err *e);
+int plan_add_mount_label(struct plan *p, struct err *e);
+/* How a new file system of that type gets the mount label: not at all, as an option, on its root. */
+enum label_way { LABEL_NONE, LABEL_CONTEXT, LABEL_ROOT };
+enum label_way plan_label_way(const struct plan *p, const char *fstype);
 /* `traced`: members of the pid namespace may ptrace, whatever this process may. */
 int plan_add_filter(struct plan *p, bool traced, struct err *e);
 int plan_add_hooks(struct plan *p, const struct plan_opts *o, struct err *e);
 /* What this build can't do yet, refused with its JSON path. */
 int plan_refuse(const struct facts *f, const struct oci_config *cfg, struct err *e);
-int plan_refuse_process(const struct facts *f, const struct oci_process *proc, const char *where, struct err *e);
 /* The namespace of this type in the configuration, or NULL. */
 const struct oci_namespace *plan_find_namespace(const struct oci_config *cfg, enum oci_namespace_type type);
 uint32_t plan_clone_flag(enum oci_namespace_type type);

@@ -132,6 +132,8 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 	if (r == 0)
 		r = plan_add_sysctls(p, e);
 	if (r == 0)
+		r = plan_add_mount_label(p, e);
+	if (r == 0)
 		r = plan_add_mounts(p, e);
 	if (r == 0)
 		r = plan_add_devices(p, e);
@@ -176,10 +178,8 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	      struct plan *ret, struct err *e)
 {
 	size_t size;
-	int r = plan_refuse_process(f, proc, "process", e);
+	int r;
 
-	if (r < 0)
-		return r;
 	start_plan(ret, f, cfg, a);
 	ret->cache = o->cache;
 	ret->hdr.log_level = o->log_level;

@@ -124,23 +124,6 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	return 0;
 }
 
-/* Filesystem data and superblock flags as fsconfig calls, in the configuration's order. */
-static struct blist mount_data(struct plan *p, const struct mount_job *j)
-{
-	const char *names[8];
-	unsigned n_sb = mount_words_sb_names(j->w.sb_flags, names);
-	struct blob_mount_opt *all = oci_arena_alloc(p->arena, (j->w.n_data + n_sb + 1) * sizeof(*all));
-	size_t n = 0;
-
-	if (!all)
-		return (struct blist){ 0, 0 };
-	for (unsigned i = 0; i < n_sb; i++)
-		all[n++] = (struct blob_mount_opt){ plan_str(p, names[i]), { 0 } };
-	for (size_t i = 0; i < j->w.n_data; i++)
-		all[n++] = j->w.data[i];
-	return plan_list(p, all, n, sizeof(*all));
-}
-
 static bool has_data(const struct mount_job *j, const char *key)
 {
 	size_t n = strlen(key);
@@ -149,6 +132,36 @@ static bool has_data(const struct mount_job *j, const char *key)
 		if (str_starts(j->w.data_word[i], key) && j->w.data_word[i][n] == '=')
 			return true;
 	return false;
+}
+
+/* A label of the configuration's own goes before linux.mountLabel. */
+static bool wants_context(const struct plan *p, const struct mount_job *j)
+{
+	static const char *const own[] = { "context", "fscontext", "defcontext", "rootcontext", "seclabel" };
+
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (has_data(j, own[i]))
+			return false;
+	return plan_label_way(p, j->m->type) == LABEL_CONTEXT;
+}
+
+/* Filesystem data and superblock flags as fsconfig calls, in the configuration's order. */
+static struct blist mount_data(struct plan *p, const struct mount_job *j)
+{
+	const char *names[8];
+	unsigned n_sb = mount_words_sb_names(j->w.sb_flags, names);
+	struct blob_mount_opt *all = oci_arena_alloc(p->arena, (j->w.n_data + n_sb + 2) * sizeof(*all));
+	size_t n = 0;
+
+	if (!all)
+		return (struct blist){ 0, 0 };
+	for (unsigned i = 0; i < n_sb; i++)
+		all[n++] = (struct blob_mount_opt){ plan_str(p, names[i]), { 0 } };
+	for (size_t i = 0; i < j->w.n_data; i++)
+		all[n++] = j->w.data[i];
+	if (wants_context(p, j))
+		all[n++] = (struct blob_mount_opt){ plan_str(p, "context"), p->hdr.fin.mount_label };
+	return plan_list(p, all, n, sizeof(*all));
 }
 
 /* A tmpfs is filled (nodes, mount points) before it becomes read-only. */
@@ -201,6 +214,8 @@ static void add_new_superblock(struct plan *p, const struct mount_job *j)
 		s->u.mnt.flags |= MNT_COVERED_MODE;
 	if (j->w.copy_up)
 		s->u.mnt.flags |= MNT_COPY_UP;
+	if (plan_label_way(p, type) == LABEL_ROOT)
+		s->u.mnt.flags |= MNT_LABEL_ROOT;
 	if (tmpfs && streq(j->at, "/dev")) {
 		s->u.mnt.flags |= MNT_DEV_TMPFS;
 		s->out = p->dev_slot = plan_slot(p);

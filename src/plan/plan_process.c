@@ -268,7 +268,7 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 		r = add_terminal(p, proc, where, e);
 	if (r == 0)
 		r = plan_add_sched(p, proc, where, e);
-	return r;
+	return r == 0 ? plan_add_labels(p, proc, where, e) : r;
 }
 
 /* From the cache, or compiled for it. */

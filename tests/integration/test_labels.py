@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AppArmor profiles and SELinux labels. Each half runs where that module is active; where it isn't, asking for it must be an error."""
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness.config import DELETE
+
+APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
+SELINUX = Path("/sys/fs/selinux/enforce")
+has_apparmor = APPARMOR.exists() and APPARMOR.read_text().startswith("Y")
+has_selinux = SELINUX.exists()
+with_apparmor = pytest.mark.skipif(not has_apparmor, reason="AppArmor is not active")
+with_selinux = pytest.mark.skipif(not has_selinux, reason="SELinux is not active")
+PROCESS = "system_u:system_r:container_t:s0:c1,c2"
+FILES = "system_u:object_r:container_file_t:s0:c1,c2"
+PROFILE = "profile %s flags=(attach_disconnected,mediate_deleted) { file, capability, network, mount, umount, signal, ptrace, unix, %s }\n"
+
+pytestmark = pytest.mark.hull_only(reason="crun leaves a label out where the module isn't active")
+
+
+# --- not active: an error that names the module ---
+
+@pytest.mark.skipif(has_apparmor, reason="AppArmor is active")
+def test_apparmor_is_not_active(container, hull):
+    text = r'config\.json: process\.apparmorProfile: "some" — AppArmor is not active on this host'
+    container(process={"apparmorProfile": "some"}).fails("create", match=text)
+    c = container(args=["/bin/sleep", "100"])
+    c.detach()
+    hull.fails("exec", "--apparmor", "some", c.id, "/bin/true", rc=255, match=text)
+
+
+@pytest.mark.skipif(has_selinux, reason="SELinux is active")
+def test_selinux_is_not_active(container, hull):
+    text = rf'config\.json: process\.selinuxLabel: "{PROCESS}" — SELinux is not active on this host'
+    container(process={"selinuxLabel": PROCESS}).fails("create", match=text)
+    container(linux={"mountLabel": FILES}).fails("create", match=rf'config\.json: linux\.mountLabel: "{FILES}" — SELinux is not active on this host')
+    c = container(args=["/bin/sleep", "100"])
+    c.detach()
+    hull.fails("exec", "--process-label", PROCESS, c.id, "/bin/true", rc=255, match=text)
+
+
+def test_empty_labels_are_none(container):
+    container(process={"apparmorProfile": "", "selinuxLabel": ""}, linux={"mountLabel": ""}).probe()
+
+
+# --- AppArmor ---
+
+@pytest.fixture
+def profiles(tmp_path):
+    """Two profiles in the kernel: one denies a write, the other is for stacking."""
+    names = {f"hull-test-{os.getpid()}-a": "deny /tmp/denied w,", f"hull-test-{os.getpid()}-b": "deny /tmp/other w,"}
+    text = tmp_path / "profiles"
+    text.write_text("".join(PROFILE % (n, rule) for n, rule in names.items()))
+    subprocess.run(["apparmor_parser", "-Kr", text], check=True, timeout=60)
+    yield list(names)
+    subprocess.run(["apparmor_parser", "-KR", text], check=True, timeout=60)
+
+
+def current(result):
+    return result["read /proc/self/attr/current"]["text"].rstrip("\n\0")
+
+
+PROBE = ["/bin/probe", "--read", "/proc/self/attr/current", "--write", "/tmp/denied", "--write", "/tmp/other"]
+
+
+@with_apparmor
+@pytest.mark.parametrize("nnp", [True, False])
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_profile(container, hull, profiles, nnp, uid):
+    process = {"apparmorProfile": profiles[0], "noNewPrivileges": nnp, "user": {"uid": uid, "gid": uid}}
+    c = container(args=["/bin/sleep", "1000"], process=process)
+    for name in ("denied", "other"):
+        (c.bundle.rootfs / "tmp" / name).write_text("")
+        os.chmod(c.bundle.rootfs / "tmp" / name, 0o666)
+    c.detach()
+    seen = hull("exec", c.id, *PROBE).json()
+    assert current(seen) == f"{profiles[0]} (enforce)"
+    assert (seen["write /tmp/denied"]["errno"], seen["write /tmp/other"]["errno"]) == ("EACCES", "0")
+    assert Path(f"/proc/{c.pid}/attr/current").read_text().strip() == f"{profiles[0]} (enforce)"
+    seen = hull("exec", "--apparmor", profiles[1], c.id, *PROBE).json()
+    assert current(seen) == f"{profiles[1]} (enforce)"
+    assert (seen["write /tmp/denied"]["errno"], seen["write /tmp/other"]["errno"]) == ("0", "EACCES")
+
+
+@with_apparmor
+def test_stacked_profile(container, hull, profiles):
+    """&PROFILE is put on the one that hull itself runs under: here none."""
+    c = container(args=PROBE, process={"apparmorProfile": f"&{profiles[1]}"})
+    assert profiles[1] in current(c.probe())
+
+
+@with_apparmor
+def test_profile_that_is_not_loaded(container):
+    container(process={"apparmorProfile": "no-such-profile"}).fails(
+        "create", match=r'create \S+: AppArmor has no profile "no-such-profile" \(process\.apparmorProfile\): no such file or directory')
+
+
+# --- SELinux ---
+
+@with_selinux
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_label(container, hull, uid):
+    c = container(args=["/bin/sleep", "1000"], process={"selinuxLabel": PROCESS, "noNewPrivileges": False, "user": {"uid": uid, "gid": uid}},
+                  linux={"mountLabel": FILES})
+    subprocess.run(["chcon", "-R", FILES, c.bundle.rootfs], check=True, timeout=60)
+    c.detach()
+    assert Path(f"/proc/{c.pid}/attr/current").read_text().rstrip("\0") == PROCESS
+    seen = hull("exec", c.id, "/bin/probe", "--read", "/proc/self/attr/current", "--read", "/proc/kcore").json()
+    assert current(seen) == PROCESS
+    assert seen["read /proc/kcore"] == {"errno": "0", "text": ""}, "a mask can be read as nothing"
+    labelled = [line for line in seen["mountinfo"] if f"context=\"{FILES}\"" in line or f"context={FILES}" in line]
+    assert {line.split()[4] for line in labelled} >= {"/dev", "/dev/pts", "/dev/shm", "/proc/kcore"}, seen["mountinfo"]
+    assert not any(line.split()[4] in ("/proc", "/sys") for line in labelled)
+    other = PROCESS.replace("c1,c2", "c3")
+    assert current(hull("exec", "--process-label", other, c.id, "/bin/probe", "--read", "/proc/self/attr/current").json()) == other
+
+
+@with_selinux
+def test_label_that_the_policy_does_not_have(container):
+    for changes, path in (({"process": {"selinuxLabel": "no:such:label:s0"}}, "process.selinuxLabel"),
+                          ({"linux": {"mountLabel": "no:such:label:s0"}}, "linux.mountLabel")):
+        container(**changes).fails("create", match=rf'config\.json: {path}: "no:such:label:s0" — the SELinux policy of this host has no such context')
+
+
+@with_selinux
+def test_a_label_of_the_mounts_own_goes_first(container):
+    own = FILES.replace("c1,c2", "c7")
+    c = container(args=["/bin/probe"], linux={"mountLabel": FILES}, process={"capabilities": DELETE})
+    c.rewrite(mounts=[*c.config["mounts"], {"destination": "/own", "type": "tmpfs", "source": "tmpfs", "options": [f"context={own}"]}])
+    line = next(m for m in c.probe()["mountinfo"] if m.split()[4] == "/own")
+    assert own in line and FILES not in line
