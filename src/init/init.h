@@ -126,6 +126,11 @@ int step_rdonly(struct init *in, const struct step *s);
 int step_attr(struct init *in, const struct step *s);
 int step_propagation(struct init *in, const struct step *s);
 
+/* ---- step_node.c ---- */
+
+/* A symbolic link to `target` at `at` below `root`. One that is there already must lead to the same. 0 or -errno. */
+int node_link(struct init *in, int root, struct ctr_path at, const char *target);
+
 /* ---- copyup.c ---- */
 
 /* Copy what the directory `at` (O_PATH) holds into the detached tmpfs `mnt_fd`, which is going to cover it: regular

@@ -14,11 +14,32 @@
 #define DIR_MODE 0755
 #define FILE_MODE 0644
 
+static bool is_link(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+/* The symbolic link at `path` itself, or -EINVAL where something else is. */
+static int open_link(const char *path)
+{
+	scoped_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : is_link(fd) ? take_fd(&fd) : -EINVAL;
+}
+
 /* Host path → detached clone, before the mount namespace changes. */
 int step_source(struct init *in, const struct step *s)
 {
 	uint32_t f = s->u.source.flags;
-	int fd = mnt_clone(AT_FDCWD, init_str(in, s->u.source.path),
+	int fd = f & SOURCE_COPY_LINK ? open_link(init_str(in, s->u.source.path)) : -EINVAL;
+
+	if (fd >= 0) {
+		in->slots[s->out] = fd;
+		return 0;
+	}
+	fd = mnt_clone(AT_FDCWD, init_str(in, s->u.source.path),
 			   (f & BIND_RECURSIVE ? MNT_CLONE_RECURSIVE : 0u) |
 				   (f & SOURCE_NOFOLLOW ? MNT_CLONE_NOFOLLOW : 0u) |
 				   (f & SOURCE_KEEP_SHARED ? MNT_CLONE_PEER : 0u));
@@ -217,6 +238,12 @@ static int open_bind_place(struct init *in, const struct step *s, int source)
 	struct stat st;
 	int fd;
 
+	if (s->u.bind.flags & BIND_AT_NOFOLLOW) {
+		fd = rootfs_open(in->root_fd, init_path(in, s->u.bind.at), ROOTFS_NOFOLLOW);
+		if (fd >= 0 && is_link(fd))
+			return fd;
+		fd_close(&fd);
+	}
 	if (fstat(source, &st) < 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
@@ -230,9 +257,24 @@ static int open_bind_place(struct init *in, const struct step *s, int source)
 	return fd;
 }
 
+/* copy-symlink: the link is made once more, wherever it leads in the container. */
+static int copy_link(struct init *in, const struct step *s, int link)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(link, "", target, sizeof(target) - 1);
+
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	return node_link(in, in->root_fd, init_path(in, s->u.bind.at), target);
+}
+
 int step_bind(struct init *in, const struct step *s)
 {
 	int source = init_slot(in, s->in);
+
+	if ((s->u.bind.flags & SOURCE_COPY_LINK) && is_link(source))
+		return copy_link(in, s, source);
 	scoped_fd int at = open_bind_place(in, s, source);
 	int r;
 

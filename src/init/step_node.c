@@ -202,14 +202,11 @@ static bool has_target(struct init *in, const char *target)
 	return fd >= 0;
 }
 
-int step_link(struct init *in, const struct step *s)
+int node_link(struct init *in, int root, struct ctr_path at, const char *target)
 {
-	const char *target = init_str(in, s->u.link.target);
 	char name[ROOTFS_NAME_MAX], is[PATH_MAX];
+	scoped_fd int dir = rootfs_parent(root, at, PARENT_MODE, name);
 
-	if ((s->u.link.flags & LINK_IF_TARGET) && target[0] == '/' && !has_target(in, target))
-		return 0;
-	scoped_fd int dir = rootfs_parent(init_slot(in, s->in), init_path(in, s->u.link.at), PARENT_MODE, name);
 	if (dir < 0)
 		return dir;
 	if (symlinkat(target, dir, name) == 0)
@@ -223,4 +220,13 @@ int step_link(struct init *in, const struct step *s)
 			return 0;
 	}
 	return err_set(&in->err, ERR_SYS, EEXIST, "something else is there");
+}
+
+int step_link(struct init *in, const struct step *s)
+{
+	const char *target = init_str(in, s->u.link.target);
+
+	if ((s->u.link.flags & LINK_IF_TARGET) && target[0] == '/' && !has_target(in, target))
+		return 0;
+	return node_link(in, init_slot(in, s->in), init_path(in, s->u.link.at), target);
 }

@@ -65,15 +65,24 @@ static bool is_later_mask(const struct init *in, uint32_t index, uint64_t id)
 	return false;
 }
 
+static int mount_at(struct init *in, const char *at, unsigned flags, uint64_t *ret)
+{
+	scoped_fd int fd = rootfs_open(in->root_fd, (struct ctr_path){ at }, flags);
+
+	return fd < 0 ? fd : sys_mount_id(fd, ret);
+}
+
 static int look_at(struct init *in, uint32_t index)
 {
 	const struct step *s = &in->steps[index];
 	const char *at = destination(in, s);
 	char what[INIT_TEXT_MAX];
 	uint64_t id = 0;
-	scoped_fd int fd = rootfs_open(in->root_fd, (struct ctr_path){ at }, 0);
-	int r = fd < 0 ? fd : sys_mount_id(fd, &id);
+	int r = mount_at(in, at, 0, &id);
 
+	/* What was put on a link, or is one. */
+	if (s->op == STEP_BIND && (s->u.bind.flags & (BIND_AT_NOFOLLOW | SOURCE_NOFOLLOW)) && (r < 0 || id != in->mount_ids[index]))
+		r = mount_at(in, at, ROOTFS_NOFOLLOW, &id);
 	if (r >= 0 && id == in->mount_ids[index])
 		return 0;
 	if (is_covered_by_plan(in, index, at) || (r >= 0 && is_later_mask(in, index, id)))

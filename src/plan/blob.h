@@ -95,7 +95,9 @@ enum {
 	MNT_DEVPTS = 1 << 8,        /* this superblock is the container's /dev/pts: the console comes from it */
 	NODE_IN_DEV = 1 << 9,       /* `at` counts from the container's own /dev tmpfs, not from the root */
 	NODE_FOREIGN = 1 << 10,     /* under a /dev that is not ours: may be used when it is there, is never made */
-	SOURCE_NOFOLLOW = 1 << 11,
+	SOURCE_NOFOLLOW = 1 << 11,  /* a symbolic link is bound itself; of the bind, too */
+	SOURCE_COPY_LINK = 1 << 21, /* a symbolic link is made once more in the container; of the bind, too */
+	BIND_AT_NOFOLLOW = 1 << 22, /* a symbolic link at the destination is covered itself */
 	SOURCE_KEEP_SHARED = 1 << 13, /* a volume that sends its mounts to the host: the clone stays a peer, and the plan mounts nothing below it */
 	MNT_COPY_UP = 1 << 14,      /* tmpfs: begins with what the directory that it covers holds */
 	MNT_LABEL_ROOT = 1 << 20,   /* the mount label is set on the root of the file system when it is mounted */

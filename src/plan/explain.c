@@ -118,6 +118,7 @@ static void say_bind(const struct plan *p, struct buf *b, const struct step *s)
 	if (s->u.bind.idmap)
 		buf_printf(b, "  %s %s", s->u.bind.flags & BIND_IDMAP_REC ? "ridmap" : "idmap", s->u.bind.idmap == p->hdr.idmap_slot ? "of the container" : "of its own");
 	add_prop(b, s->u.bind.prop, s->u.bind.prop & MS_REC);
+	buf_printf(b, "%s%s", s->u.bind.flags & BIND_AT_NOFOLLOW ? "  nofollow" : "", s->u.bind.flags & SOURCE_COPY_LINK ? "  or make the link" : "");
 }
 
 static void say_node(const struct plan *p, struct buf *b, const struct step *s)
@@ -176,7 +177,8 @@ static void say_link(const struct plan *p, struct buf *b, const struct step *s)
 
 static void say_source(const struct plan *p, struct buf *b, const struct step *s)
 {
-	buf_printf(b, "clone %s%s", str(p, s->u.source.path), s->u.source.flags & BIND_RECURSIVE ? "  recursive" : "");
+	buf_printf(b, "clone %s%s%s%s", str(p, s->u.source.path), s->u.source.flags & BIND_RECURSIVE ? "  recursive" : "",
+		   s->u.source.flags & SOURCE_NOFOLLOW ? "  nofollow" : "", s->u.source.flags & SOURCE_COPY_LINK ? "  or read the link" : "");
 }
 
 static void add_map(struct buf *b, const char *lines)

@@ -19,7 +19,7 @@ enum word_kind {
 	W_REMOUNT,
 	W_COPY_UP,
 	W_IDMAP,    /* the ids of the mount are mapped; recursive when on */
-	W_LATER,    /* in the specification or a peer, not in this build */
+	W_LINK,     /* a symbolic link as source or destination of a bind (crun's words) */
 };
 
 enum { SB_SYNC = 1 << 0, SB_DIRSYNC = 1 << 1, SB_LAZYTIME = 1 << 2, SB_MAND = 1 << 3 };
@@ -38,9 +38,9 @@ static const struct word {
 	{ "async", W_SB, false, SB_SYNC },
 	{ "atime", W_ATIME, true, MOUNT_ATTR_RELATIME },
 	{ "bind", W_BIND, false, 0 },
-	{ "copy-symlink", W_LATER, false, 0 },
+	{ "copy-symlink", W_LINK, true, SOURCE_COPY_LINK },
 	{ "defaults", W_NOTHING, false, 0 },
-	{ "dest-nofollow", W_LATER, false, 0 },
+	{ "dest-nofollow", W_LINK, true, BIND_AT_NOFOLLOW },
 	{ "dev", W_ATTR, false, MOUNT_ATTR_NODEV },
 	{ "diratime", W_ATTR, false, MOUNT_ATTR_NODIRATIME },
 	{ "dirsync", W_SB, true, SB_DIRSYNC },
@@ -93,7 +93,7 @@ static const struct word {
 	{ "shared", W_PROP, true, MS_SHARED },
 	{ "silent", W_LEGACY, true, MNT_LEGACY_SILENT },
 	{ "slave", W_PROP, true, MS_SLAVE },
-	{ "src-nofollow", W_LATER, false, 0 },
+	{ "src-nofollow", W_LINK, true, SOURCE_NOFOLLOW },
 	{ "strictatime", W_ATIME, true, MOUNT_ATTR_STRICTATIME },
 	{ "suid", W_ATTR, false, MOUNT_ATTR_NOSUID },
 	{ "symfollow", W_ATTR, false, MOUNT_ATTR_NOSYMFOLLOW },
@@ -159,6 +159,9 @@ static void apply_word(struct mount_words *w, const struct word *row)
 	case W_COPY_UP:
 		w->copy_up = true;
 		break;
+	case W_LINK:
+		w->links |= (uint32_t)row->value;
+		break;
 	default:
 		break;
 	}
@@ -174,6 +177,18 @@ static int check_copy_up(struct plan *p, const struct oci_mount *m, const char *
 	while (!streq(m->options.v[i], "tmpcopyup"))
 		i++;
 	return err_config(e, plan_text(p, "%s.options[%zu]", where, i), "\"tmpcopyup\" — needs a new mount of type \"tmpfs\"");
+}
+
+/* Where nothing is bound there is no link to speak of. */
+static int check_links(struct plan *p, const struct oci_mount *m, const char *where, const struct mount_words *w, struct err *e)
+{
+	size_t i = 0;
+
+	if (!w->links || (w->bind && !w->remount))
+		return 0;
+	while (!streq(m->options.v[i], "copy-symlink") && !streq(m->options.v[i], "dest-nofollow") && !streq(m->options.v[i], "src-nofollow"))
+		i++;
+	return err_config(e, plan_text(p, "%s.options[%zu]", where, i), "\"%s\" — needs a bind mount", m->options.v[i]);
 }
 
 /* A word that isn't in the table belongs to the file system: "key=value" or a flag. */
@@ -200,7 +215,7 @@ int mount_words_parse(struct plan *p, const struct oci_mount *m, const char *whe
 		const struct word *row = bsearch(word, words, ARRAY_LEN(words), sizeof(words[0]), compare_word);
 		const char *at = plan_text(p, "%s.options[%zu]", where, i);
 
-		if ((row && row->kind == W_LATER) || str_starts(word, "idmap=") || str_starts(word, "ridmap="))
+		if (str_starts(word, "idmap=") || str_starts(word, "ridmap="))
 			return err_config(e, at, "\"%s\" — is not supported by this build", word);
 		if (row)
 			apply_word(ret, row);
@@ -211,7 +226,8 @@ int mount_words_parse(struct plan *p, const struct oci_mount *m, const char *whe
 	}
 	if (m->type && streq(m->type, "bind") && !ret->bind)
 		ret->bind = true;
-	return check_copy_up(p, m, where, ret, e);
+	int r = check_links(p, m, where, ret, e);
+	return r == 0 ? check_copy_up(p, m, where, ret, e) : r;
 }
 
 const char *const *mount_words_known(void)
@@ -220,8 +236,7 @@ const char *const *mount_words_known(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
-		if (words[i].kind != W_LATER)
-			known[n++] = words[i].word;
+		known[n++] = words[i].word;
 	known[n] = NULL;
 	return known;
 }

@@ -36,6 +36,7 @@ struct plan_opts {
 	bool new_keyring;
 	bool no_cgroup;            /* stay in the caller's cgroups, without limits and device filter */
 	const int *preserved; size_t n_preserved; /* fd numbers */
+	const char *listen_names;  /* and by LISTEN_FDNAMES, unless NULL */
 	unsigned listen_fds;       /* so many of them, the first, are told to the program by LISTEN_FDS */
 	const uint8_t *token;      /* 16 bytes */
 	uint32_t log_level;
@@ -104,6 +105,7 @@ struct plan {
 	const char *io_priority_origin, *memory_policy_name;
 	const uint64_t *first_cpus; size_t n_first_cpus; /* where the host starts the process of exec: a bit a CPU; 0: anywhere */
 	unsigned listen_fds;
+	const char *listen_names;
 	uint32_t joined;           /* CLONE_NEW… joined by path */
 	const struct oci_mount *idmap_of; int16_t idmap_of_slot; /* the mount whose mappings STEP_IDMAP has made last: often the next one has the same */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
@@ -200,6 +202,7 @@ struct mount_words {
 	bool bind, recursive, remount, ro, copy_up;
 	enum { MOUNT_IDMAP_NONE, MOUNT_IDMAP_ONE, MOUNT_IDMAP_REC } idmap;
 	uint32_t legacy;               /* MNT_LEGACY_… */
+	uint32_t links;                /* SOURCE_NOFOLLOW, SOURCE_COPY_LINK, BIND_AT_NOFOLLOW */
 	struct blob_mount_opt *data; size_t n_data;
 	const char **data_word; size_t *data_index; /* as they were written, and where */
 };

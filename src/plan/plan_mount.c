@@ -105,7 +105,7 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, plan_text(p, "%s.source", j->where));
 	src->out = plan_slot(p);
 	src->u.source.path = plan_str(p, source_path(p, j));
-	src->u.source.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.prop & MS_SHARED ? SOURCE_KEEP_SHARED : 0);
+	src->u.source.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.prop & MS_SHARED ? SOURCE_KEEP_SHARED : 0) | (j->w.links & ~(uint32_t)BIND_AT_NOFOLLOW);
 	int16_t slot = src->out;
 
 	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, j->where);
@@ -114,7 +114,7 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	s->u.bind.clr = j->w.clr;
 	s->u.bind.rset = j->w.rset;
 	s->u.bind.rclr = j->w.rclr;
-	s->u.bind.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.idmap == MOUNT_IDMAP_REC ? BIND_IDMAP_REC : 0);
+	s->u.bind.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.idmap == MOUNT_IDMAP_REC ? BIND_IDMAP_REC : 0) | j->w.links;
 	s->u.bind.idmap = idmap;
 	s->u.bind.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
 	s->u.bind.at = plan_path(p, j->at);

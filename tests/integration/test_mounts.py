@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from harness import mountinfo, programs, snapshot, world
+from harness.clock import scaled
 from harness.config import CGROUP, DEV, MOUNTS, PROC, SYS, bind, namespaces, tmpfs
 from harness.runtime import wait_for
 
@@ -708,10 +709,81 @@ def test_tmpcopyup_needs_a_tmpfs(tree, volume):
         "create", match=r'config\.json: mounts\[7\]\.options\[1\]: "tmpcopyup" — needs a new mount of type "tmpfs"')
 
 
+# --- links as source and destination: crun's words ---
+
+@pytest.fixture
+def linked(volume):
+    """A link to a file, one to a directory, one to nothing."""
+    (volume / "to-file").symlink_to("file")
+    (volume / "to-dir").symlink_to("/no/dir")
+    return volume
+
+
+@pytest.mark.hull_only(reason="a word of newer crun")
+@pytest.mark.parametrize("there", ["nothing", "the same link"])
+def test_copy_symlink_makes_the_link(tree, linked, there):
+    c = tree(bind(linked / "to-dir", "/made/link", "copy-symlink"), args=["/bin/probe", "--stat", "/made/link"])
+    if there != "nothing":
+        (c.bundle.rootfs / "made").mkdir()
+        (c.bundle.rootfs / "made/link").symlink_to("/no/dir")
+    seen = c.probe()
+    assert (seen["stat /made/link"]["type"], seen["stat /made/link"]["link"]) == ("link", "/no/dir")
+    assert not [m for m in seen["mountinfo"] if " /made/" in m]
+
+
+@pytest.mark.hull_only(reason="a word of newer crun")
+def test_copy_symlink_binds_what_is_no_link(tree, linked):
+    assert tree(bind(linked / "file", "/data", "copy-symlink"), args=["/bin/cat", "/data"]).run().out == "from the host\n"
+
+
+@pytest.mark.hull_only(reason="a word of newer crun")
+def test_copy_symlink_where_something_else_is(tree, linked):
+    c = tree(bind(linked / "to-file", "/taken", "copy-symlink"))
+    (c.bundle.rootfs / "taken").write_text("x")
+    c.fails("create", match=r"create \S+: bind /taken: something else is there \(mounts\[7\]\): file exists")
+
+
+@pytest.mark.hull_only(reason="a word of newer crun")
+def test_src_nofollow_binds_the_link_itself(tree, linked):
+    seen = tree(bind(linked / "to-dir", "/here", "src-nofollow", "ro"), args=["/bin/probe", "--stat", "/here"]).probe()
+    assert (seen["stat /here"]["type"], seen["stat /here"]["link"]) == ("link", "/no/dir")
+    assert seen["stat /here"]["ino"] == (linked / "to-dir").lstat().st_ino
+
+
+@pytest.mark.hull_only(reason="a word of newer crun")
+def test_dest_nofollow_covers_the_link_itself(tree, linked):
+    c = tree(bind(linked / "file", "/link", "dest-nofollow"), args=["/bin/probe", "--read", "/link", "--read", "/etc/passwd", "--stat", "/link"])
+    (c.bundle.rootfs / "link").symlink_to("/etc/passwd")
+    seen = c.probe()
+    assert seen["read /link"]["text"] == "from the host\n"
+    assert "root" in seen["read /etc/passwd"]["text"]
+    assert seen["stat /link"]["type"] == "file"
+    assert os.readlink(c.bundle.rootfs / "link") == "/etc/passwd"
+
+
+@pytest.mark.hull_only(reason="a word of newer crun")
+def test_both_ends_are_links(tree, linked):
+    c = tree(bind(linked / "to-dir", "/link", "src-nofollow", "dest-nofollow"), args=["/bin/probe", "--stat", "/link"])
+    (c.bundle.rootfs / "link").symlink_to("/etc/passwd")
+    assert c.probe()["stat /link"]["link"] == "/no/dir"
+
+
 @pytest.mark.parametrize("word", ["copy-symlink", "src-nofollow", "dest-nofollow"])
-@pytest.mark.hull_only(reason="what this build refuses")
-def test_word_that_is_refused(tree, word):
-    tree(tmpfs("/data", word)).fails("create", match=rf'config\.json: mounts\[\d+\]\.options\[\d+\]: "{word}" — is not supported by this build')
+@pytest.mark.hull_only(reason="the peers ignore it there")
+def test_words_for_links_need_a_bind(tree, word):
+    tree(tmpfs("/data", word)).fails("create", match=rf'config\.json: mounts\[7\]\.options\[0\]: "{word}" — needs a bind mount')
+
+
+# --- many ---
+
+def test_a_thousand_mounts(tree, volume):
+    many = [bind(volume, f"/v/{n}", "ro") for n in range(500)] + [tmpfs(f"/t/{n}", "size=4k") for n in range(500)]
+    c = tree(*many, args=["/bin/sh", "-c", "cat /proc/self/mountinfo | wc -l; cat /v/499/file; : >/t/499/x && echo writable"])
+    began = time.monotonic()
+    count, *rest = c.run(timeout=120).out.splitlines()
+    assert int(count) >= 1000
+    assert rest == ["from the host", "writable"]
+    assert time.monotonic() - began < scaled(30)
 
 
 # --- masks and read-only paths ---
@@ -764,9 +836,9 @@ def test_many_masks(container):
     c = container()
     many = c.bundle.rootfs / "many"
     many.mkdir()
-    for n in range(300):
+    for n in range(500):
         (many / str(n)).write_text("x")
-    c.rewrite(linux={"maskedPaths": [f"/many/{n}" for n in range(300)]}, process={"args": ["/bin/sh", "-c", "cat /many/*"]})
+    c.rewrite(linux={"maskedPaths": [f"/many/{n}" for n in range(500)]}, process={"args": ["/bin/sh", "-c", "cat /many/*"]})
     assert c.run().out == ""
 
 
