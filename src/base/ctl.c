@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/fd.h"
+#include "base/interrupt.h"
 
 #define AFTER(t) (1u << (t))
 
@@ -90,13 +91,15 @@ static int wait_readable(int fd, int64_t deadline)
 		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
 		if (deadline >= 0 && left < 0)
 			left = 0;
-		int r = poll(&p, 1, (int)left);
+		int r = interrupt_poll(&p, 1, (int)left);
 		if (r > 0)
 			return 0;
+		if (r == 0 && (deadline < 0 || now_ms() < deadline))
+			continue;
 		if (r == 0)
 			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
+		if (r != -EINTR)
+			return r;
 	}
 }
 
@@ -147,6 +150,8 @@ int ctl_expect_any(struct ctl *c, uint32_t mask, int timeout_ms, struct ctl_msg 
 
 		if (r == 0)
 			r = receive(c, ret, &fd);
+		if (r == -ECANCELED)
+			return err_set(e, ERR_STATE, 0, "given up: signal %d came during the set-up", interrupt_signal());
 		if (r < 0)
 			return err_set(e, ERR_PEER, -r, "waiting for %s", ctl_name(wanted));
 		if (ret->type == CTL_LOG || ret->type == CTL_ERROR) {

@@ -297,6 +297,7 @@ static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret
 		r = join_rdt(x, e);
 	if (r == 0)
 		r = follow(x, o, e);
+	wait_no_more();
 	if (r < 0 && x->pid_file_written)
 		unlink(o->pid_file);
 	if (r < 0)

@@ -62,6 +62,8 @@ static int run_planned(struct creation *c, const struct hull_create_opts *o, int
 		r = host_build(c, e);
 	if (r == 0)
 		r = host_execute(c, e);
+	/* What is to be undone is undone to its end. */
+	wait_no_more();
 	if (r < 0)
 		creation_abandon(c);
 	else if (foreground)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/interrupt.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "ocispec/arena.h"
@@ -226,9 +227,9 @@ static int wait_ended(struct running *h, int64_t deadline, struct tail *t)
 			timeout = left < 0 ? 0 : left > 1000000 ? 1000000
 								: (int)left;
 		}
-		int r = poll(p, ARRAY_LEN(p), timeout);
-		if (r < 0 && errno != EINTR)
-			return -errno;
+		int r = interrupt_poll(p, ARRAY_LEN(p), timeout);
+		if (r < 0 && r != -EINTR)
+			return r;
 		if (r > 0 && p[1].revents)
 			read_stderr(&h->stderr_fd, t);
 		if (r > 0 && p[0].revents)
@@ -318,6 +319,8 @@ static int attend(struct running *h, const struct oci_hook *hook, const struct l
 	if (r < 0) {
 		struct err dropped;
 		kill_group(h, hook, &t, &dropped);
+		if (r == -ECANCELED)
+			return err_set(e, ERR_STATE, 0, "hook %s: killed, signal %d came during the set-up", hook->path, interrupt_signal());
 		return err_sys(e, r, "wait for hook %s", hook->path);
 	}
 	r = reap(h, &si, &t, e);

@@ -319,6 +319,8 @@ int host_execute(struct creation *c, struct err *e)
 	int timeout = h && h->n_start_container ? -1 : c->timeout_ms;
 	int r = release(c, e);
 
+	/* runtime.md, Lifecycle: after a startContainer hook that fails, too, it goes on with poststop. */
+	c->hooks_ran |= h && h->n_start_container;
 	if (r == 0)
 		r = spawn_wait_exec(&c->child, timeout, &c->cg, &c->agent, e);
 	if (r == 0 && h && h->n_poststart) {

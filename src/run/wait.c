@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/interrupt.h"
 #include "run/pty.h"
 
 #ifndef P_PIDFD
@@ -45,14 +46,31 @@ int wait_prepare(struct wait_ctx *w, struct err *e)
 		return err_sys(e, -errno, "make a signal descriptor");
 	if (sigprocmask(SIG_BLOCK, &mask, &w->old_mask) < 0)
 		return err_sys(e, -errno, "block signals");
+	sigemptyset(&mask);
+	for (size_t i = 0; i < ARRAY_LEN(impatient); i++)
+		sigaddset(&mask, impatient[i]);
+	w->end_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->end_fd < 0) {
+		int r = err_sys(e, -errno, "make a signal descriptor");
+		sigprocmask(SIG_SETMASK, &w->old_mask, NULL);
+		return r;
+	}
 	w->signal_fd = take_fd(&fd);
+	interrupt_watch(w->end_fd);
 	return 0;
+}
+
+void wait_no_more(void)
+{
+	interrupt_watch(-1);
 }
 
 void wait_restore(struct wait_ctx *w)
 {
 	struct signalfd_siginfo si;
 
+	wait_no_more();
+	fd_close(&w->end_fd);
 	/* What came too late to be passed on must not hit us when it is unblocked: SIGPIPE of the last write, for
 	 * one. */
 	while (read(w->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
@@ -164,6 +182,7 @@ int wait_foreground(struct wait_ctx *w, pid_t pid, int pidfd, int master, int *r
 	struct pty pty;
 	int r = 0;
 
+	wait_no_more();
 	if (master >= 0) {
 		r = pty_begin(&pty, master, e);
 		if (r < 0)

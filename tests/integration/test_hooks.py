@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import signal
+import subprocess
 import time
 
 import pytest
@@ -236,3 +238,55 @@ def test_hook_that_leaves_a_child_does_not_hold_us(container, hook):
 
 def _sleepers():
     return [p for p in os.listdir("/proc") if p.isdigit() and (process(p) or (0, 0, "", ""))[2] == "sleep"]
+
+
+# --- somebody loses patience: a signal while the set-up runs ---
+
+@pytest.mark.hull_only(reason="the peers die of it and leave the container behind")
+@pytest.mark.parametrize("sig", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("name", ["createRuntime", "createContainer", "startContainer", "poststart"])
+def test_a_signal_ends_the_set_up(container, hook, hull, name, sig):
+    """In the foreground, at once, with everything undone: the container, and the hook with its children."""
+    entry = inside("sleep 1000", timeout=900) if name == "startContainer" else hook("echo began >>$OUT; sleep 1000 & sleep 1000", timeout=900)
+    c = container(hooks={name: [entry], "poststop": [note(hook, "poststop")]}, args=["/bin/sleep", "1000"])
+    run = hull.popen("run", "--bundle", c.bundle.path, c.id, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    wait_for(lambda: run.poll() is not None or (_sleepers() and (name == "startContainer" or hook.log.exists())), 20, "the hook")
+    assert run.poll() is None, run.stderr.read()
+    began = time.monotonic()
+    run.send_signal(sig)
+    _, err = run.communicate(timeout=scaled(10))
+    assert run.returncode == 1, err
+    assert time.monotonic() - began < scaled(5)
+    assert re.fullmatch(rf"hull: run {c.id}: .*signal {int(sig)} came during the set-up.*\n", err.decode()), err
+    assert hull.ids() == []
+    wait_for(lambda: not _sleepers(), 5, "the end of what the hook started")
+    assert hook.log.read_text().split()[-1] == "poststop"
+
+
+@pytest.mark.hull_only(reason="runc 1.1 leaves it running")
+@pytest.mark.parametrize("name", ["createRuntime", "createContainer"])
+def test_time_limit_ends_the_children_too(container, hook, name):
+    c = container(hooks={name: [hook("sleep 1000 & sleep 1000", timeout=1)]}, args=["/bin/true"])
+    c.runtime.call("create", "--bundle", c.bundle.path, c.id)
+    wait_for(lambda: not _sleepers(), 5, "the end of the hook's children")
+
+
+@pytest.mark.hull_only(reason="runc's hooks live on")
+@pytest.mark.parametrize("name", ["prestart", "createRuntime", "createContainer"])
+def test_hooks_die_with_us(container, hook, hull, name):
+    """Killed -9 in the middle: nothing goes on for a container that will never be."""
+    c = container(hooks={name: [hook("echo began >>$OUT; exec sleep 1000")]}, args=["/bin/true"])
+    create = hull.popen("create", "--bundle", c.bundle.path, c.id, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(hook.log.exists, 10, "the hook")
+    create.kill()
+    create.wait(10)
+    wait_for(lambda: not _sleepers(), 5, "the end of the hook")
+    hull("delete", "--force", c.id)
+
+
+@pytest.mark.parametrize("name", [n for n in LISTS if n != "startContainer"])
+def test_working_directory_of_a_hook(container, hook, name):
+    """The bundle for those in the runtime's namespaces, the container's root (of the host still) for createContainer."""
+    c = container(hooks={name: [hook("pwd >>$OUT")]}, args=["/bin/true"])
+    c.run()
+    assert hook.log.read_text().split() == ["/" if name == "createContainer" and c.runtime.is_hull else str(c.bundle.path)]
