@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* create, run and explain: the same options, so that what explain prints is what the others do. */
 #include "cli/cli.h"
+
+#include <stdlib.h>
+
 #include "cli/out.h"
 
 struct create_args {
@@ -44,6 +47,7 @@ static struct create_args *take_args(struct cli *c)
 	struct create_args *a = c->opts;
 
 	a->o.listen_fds = c->listen_fds;
+	a->o.listen_names = c->listen_fds ? getenv("LISTEN_FDNAMES") : NULL;
 	a->o.preserve_fds += c->listen_fds;
 	return a;
 }

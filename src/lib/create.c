@@ -131,7 +131,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	struct plan_opts po = { .id = id, .bundle = bundle, .gate = !immediate, .new_keyring = !o->no_new_keyring,
 				.no_cgroup = h->no_cgroup,
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
-				.listen_fds = o->listen_fds, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
+				.listen_fds = o->listen_fds, .listen_names = o->listen_names, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	po.cache = &c->cache;
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)

@@ -29,6 +29,7 @@ struct hull_create_opts {
 	const char *pid_file;
 	const char *pidfd_socket;
 	unsigned preserve_fds;
+	const char *listen_names; /* LISTEN_FDNAMES of theirs, or NULL */
 	unsigned listen_fds;      /* how many of these are sockets for the container (sd_listen_fds(3)) */
 	bool no_pivot;            /* refused */
 	bool no_new_keyring;

@@ -159,6 +159,7 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 	ret->hdr.log_level = o->log_level;
 	ret->listen_fds = o->listen_fds;
 	ret->cache = o->cache;
+	ret->listen_names = o->listen_names;
 	/* Into a scope of systemd the child is moved. */
 	add_given_slots(ret, o->gate, false, !f->systemd.used && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);

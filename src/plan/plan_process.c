@@ -142,15 +142,18 @@ static bool env_has(const struct oci_strv *env, const char *key)
  * namespace of its own; without one both peers say so too. */
 static struct oci_strv with_listen_fds(struct plan *p, const struct oci_strv *env)
 {
-	const char **v = p->listen_fds ? oci_arena_alloc(p->arena, (env->n + 2) * sizeof(*v)) : NULL;
+	const char **v = p->listen_fds ? oci_arena_alloc(p->arena, (env->n + 3) * sizeof(*v)) : NULL;
+	size_t n = env->n;
 
 	if (!v)
 		return *env;
 	if (env->n)
 		memcpy(v, env->v, env->n * sizeof(*v));
-	v[env->n] = plan_text(p, "LISTEN_FDS=%u", p->listen_fds);
-	v[env->n + 1] = "LISTEN_PID=1";
-	return (struct oci_strv){ v, env->n + 2, true };
+	v[n++] = plan_text(p, "LISTEN_FDS=%u", p->listen_fds);
+	v[n++] = "LISTEN_PID=1";
+	if (p->listen_names)
+		v[n++] = plan_text(p, "LISTEN_FDNAMES=%s", p->listen_names);
+	return (struct oci_strv){ v, n, true };
 }
 
 /* Without doubles (the last one wins), without an empty HOME, which is looked up instead. */

@@ -431,11 +431,11 @@ def test_sockets_that_were_passed_are_told(container, hull):
     """sd_listen_fds(3): LISTEN_FDS for us becomes LISTEN_FDS for pid 1 of the container."""
     c = container(process={"env": ["PATH=/bin", "LISTEN_FDS=9"]})
     argv = hull.argv("run", "--bundle", c.bundle.path, c.id)
-    shell = 'exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$@"'
+    shell = 'exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$ LISTEN_FDNAMES=web; exec "$@"'
     done = subprocess.run(["/bin/sh", "-c", shell, "sh", *argv], capture_output=True, text=True, timeout=scaled(20), check=True)
     seen = json.loads(done.stdout)
     assert [f["fd"] for f in seen["fds"]] == [0, 1, 2, 3]
-    assert sorted(e for e in seen["env"] if e.startswith("LISTEN_")) == ["LISTEN_FDS=1", "LISTEN_PID=1"]
+    assert sorted(e for e in seen["env"] if e.startswith("LISTEN_")) == ["LISTEN_FDNAMES=web", "LISTEN_FDS=1", "LISTEN_PID=1"]
 
 
 def test_sockets_for_somebody_else_are_not_told(container, hull):
