@@ -169,6 +169,9 @@ int hull_check(const char *bundle, const char *config, struct oci_arena *a, stru
 	/* The plan changes its copy. Neither it nor the host is asked about a document that isn't one. */
 	struct oci_config *scratch = c.cfg ? oci_parse(&oci_config_desc, a, text, len, NULL, &d) : NULL;
 	if (scratch) {
+		r = facts_detect_for(&c.facts, scratch, e);
+		if (r < 0)
+			return r;
 		check_plan(&c, scratch);
 		check_host(&c);
 		check_limits(&c);

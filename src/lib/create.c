@@ -135,6 +135,8 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	po.cache = &c->cache;
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)
+		r = facts_detect_for(&c->facts, c->cfg, e);
+	if (r == 0)
 		r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
 	return r < 0 ? r : fill_record(c, bundle, e);
 }

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "plan/plan.h"
+#include "sys/mnt.h"
 
 #ifndef OPEN_TREE_NAMESPACE
 #define OPEN_TREE_NAMESPACE 2
@@ -87,6 +88,19 @@ int facts_detect(struct facts *ret, struct err *e)
 	ret->apparmor = first_byte_is("/sys/module/apparmor/parameters/enabled", 'Y');
 	ret->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
 	return cg_layout_detect(&ret->cg, e);
+}
+
+int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *e)
+{
+	const struct oci_namespace *mnt = plan_find_namespace(cfg, OCI_NS_MOUNT);
+
+	if (f->foreign || f->euid != 0 || (mnt && !mnt->path))
+		return 0;
+	int r = mnt_tree_stays();
+	if (r < 0)
+		return err_sys(e, r, "find out how long detached mounts stay");
+	f->trees_dissolve = r == 0;
+	return 0;
 }
 
 /* ---- from a text ---- */
@@ -170,6 +184,8 @@ static int parse_line(char *line, struct facts *f, struct err *e)
 		f->procfs_pidns = n != 0;
 	else if (streq(line, "open_tree_namespace"))
 		f->open_tree_namespace = n != 0;
+	else if (streq(line, "trees_dissolve"))
+		f->trees_dissolve = n != 0;
 	else if (streq(line, "apparmor"))
 		f->apparmor = n != 0;
 	else if (streq(line, "selinux"))

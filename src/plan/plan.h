@@ -19,6 +19,7 @@ struct facts {
 	uint64_t caps;            /* what the caller can give: permitted and in the bounding set */
 	bool procfs_pidns;        /* procfs takes pidns= (seen from 6.17) */
 	bool open_tree_namespace; /* open_tree(2) makes mount namespaces (7.0) */
+	bool trees_dissolve;      /* a detached tree loses its mounts with its last descriptor (seen on 7.3; 6.18 leaves them to who has its root there) */
 	bool apparmor, selinux;   /* active on this host */
 	bool foreign;             /* read from a text: nothing may be asked of the machine that we are on */
 	struct cg_layout cg;
@@ -26,6 +27,8 @@ struct facts {
 };
 
 int facts_detect(struct facts *ret, struct err *e);
+/* What costs too much to be looked at for every container: only where `cfg` depends on it. Nothing when `f` is foreign or not root's. */
+int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *e);
 /* Read facts from a text of "key value" lines (tests/plan): only what is named differs from a fixed modern v2 host with root. */
 int facts_parse(const char *text, struct facts *ret, struct err *e);
 

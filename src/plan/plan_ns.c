@@ -138,6 +138,19 @@ static int add_userns(struct plan *p, struct err *e)
 	return add_maps(p, user->path != NULL, e);
 }
 
+/* No descriptor of the finished tree outlives execve: proc, masks and read-only paths would be gone, and what they cover bare. A process that keeps the tree
+ * would be in reach of the container, and another namespace than the one asked for is none. */
+static int refuse_shared_mounts(struct plan *p, struct err *e)
+{
+	static const char why[] = "on this kernel a container loses its mounts in a mount namespace that isn't its own (Linux 7.3 does that, 6.18 doesn't)";
+	const struct oci_linux *l = p->cfg->linux_;
+
+	for (size_t i = 0; i < l->n_namespaces; i++)
+		if (l->namespaces[i].type == OCI_NS_MOUNT)
+			return err_config(e, plan_text(p, "linux.namespaces[%zu].path", i), "\"%s\" — must not be there: %s", l->namespaces[i].path, why);
+	return err_config(e, "linux.namespaces", "must have a \"mount\": %s", why);
+}
+
 int plan_add_namespaces(struct plan *p, struct err *e)
 {
 	const struct oci_linux *l = p->cfg->linux_;
@@ -158,7 +171,8 @@ int plan_add_namespaces(struct plan *p, struct err *e)
 			add_new(p, ns, origin);
 	}
 	/* Inherited or joined: others see what is mounted there, so the tree is built elsewhere (attacks-tried H4). */
-	if (!p->hdr.unshare_mount)
-		p->hdr.fin.flags |= FIN_CHROOT;
-	return 0;
+	if (p->hdr.unshare_mount)
+		return 0;
+	p->hdr.fin.flags |= FIN_CHROOT;
+	return p->facts->trees_dissolve ? refuse_shared_mounts(p, e) : 0;
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 
@@ -126,4 +127,27 @@ int mnt_new(const char *type, const struct mnt_option *opts, size_t n, uint64_t 
 	if (r < 0 && fs >= 0 && kernel)
 		mnt_message(fs, kernel, kernel_size);
 	return r;
+}
+
+int mnt_tree_stays(void)
+{
+	scoped_fd int tree = mnt_new("tmpfs", NULL, 0, 0, NULL, 0);
+	scoped_fd int upper = tree < 0 ? tree : mnt_new("tmpfs", NULL, 0, 0, NULL, 0);
+	struct stat mounted, seen;
+
+	if (upper < 0)
+		return upper;
+	if (mkdirat(tree, "d", 0700) < 0 || fstat(upper, &mounted) < 0)
+		return -errno;
+	scoped_fd int at = openat(tree, "d", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	scoped_fd int root = at < 0 ? -1 : openat(tree, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	int r = mnt_attach(upper, at);
+	/* Before 6.15 nothing can be mounted in a detached tree. */
+	if (r < 0)
+		return r == -EINVAL ? 1 : r;
+	fd_close(&upper);
+	fd_close(&tree);
+	return fstatat(root, "d", &seen, 0) < 0 ? -errno : seen.st_dev == mounted.st_dev;
 }

@@ -15,6 +15,7 @@ from harness.needs import needs
 
 pytestmark = pytest.mark.kernel
 PID = pytest.param("pid", marks=needs("proc of a joined pid namespace (Linux 6.17)"))
+STAYS = needs("detached mounts that stay (not on Linux 7.3)")
 KIND = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
 
 
@@ -62,6 +63,7 @@ def test_joined_by_path(container, hull, joined):
         assert seen["hostname"] == "box"
 
 
+@STAYS
 def test_mount_namespace_joined_by_path(container, hull):
     first = container(args=["/bin/sleep", "100"])
     first.detach()
@@ -216,6 +218,7 @@ def test_the_hosts_mounts_are_not_copied(container, hull, hook):
     assert "/proc" in {m.at for m in mountinfo.of(seen)}
 
 
+@STAYS
 def test_no_mount_namespace(container):
     """The mounts are there, nobody else sees them, and the caller's mounts and their propagation stay as they are."""
     c, seen = run_without_own_mounts(container, linux={"namespaces": namespaces("mount"), "maskedPaths": ["/secret"]})
@@ -225,6 +228,7 @@ def test_no_mount_namespace(container):
     assert seen["cwd"]["path"] == "/"
 
 
+@STAYS
 @pytest.mark.hull_only(reason="runc mounts into the joined namespace")
 def test_joined_mount_namespace(container):
     other = subprocess.Popen(["unshare", "--mount", "sleep", "100"], stdin=subprocess.DEVNULL)
@@ -241,3 +245,14 @@ def test_joined_mount_namespace(container):
     finally:
         other.kill()
         other.wait()
+
+
+@needs("detached mounts that go (Linux 7.3)")
+@pytest.mark.hull_only(reason="peers mount into the shared namespace")
+@pytest.mark.parametrize("where", ["inherited", "joined"])
+def test_mounts_that_would_not_stay_are_refused(container, where):
+    """Without them a container would run without proc, and what is masked would be bare."""
+    ns = namespaces(**{"mount": "/proc/self/ns/mnt"}) if where == "joined" else namespaces("mount")
+    c = container(linux={"namespaces": ns})
+    at = r"linux\.namespaces\[\d\]\.path: .*must not be there" if where == "joined" else r'linux\.namespaces: must have a "mount"'
+    c.fails("create", match=rf"config\.json: {at}: on this kernel a container loses its mounts .*")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from harness.config import DELETE, DEV, MOUNTS, PROC, bind, tmpfs, userns
 from harness.mountinfo import at
+from harness.needs import needs
 
 pytestmark = pytest.mark.hull_only(reason="the tests look at what peers do otherwise: owners of nodes, locked mounts, texts of errors")
 
@@ -169,6 +170,7 @@ def test_joined_without_a_root(container, pod):
     c.fails("create", match=r"(config\.json|create .*): the user namespace maps no id 0, as which the container is set up.*")
 
 
+@needs("detached mounts that stay (not on Linux 7.3)")
 @pytest.mark.parametrize("mount", ["inherited", "joined"])
 @pytest.mark.parametrize("pid", ["new", "host"])
 def test_without_a_mount_namespace_of_its_own(container, mount, pid):

@@ -39,6 +39,30 @@ def _open_tree_makes_namespaces():
     return ctypes.get_errno() == errno.EBADF
 
 
+def _tree_stays():
+    """As hull tries it: a mount in a detached tree is still seen from the tree's root once the tree's descriptor is closed. Before 6.15: nothing can be mounted there."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def tmpfs():
+        fs = libc.syscall(430, b"tmpfs", 1)
+        libc.syscall(431, fs, 6, None, None, 0)
+        try:
+            return libc.syscall(432, fs, 1, 0)
+        finally:
+            os.close(fs)
+    tree, upper = tmpfs(), tmpfs()
+    os.mkdir("d", dir_fd=tree)
+    at, root = (os.open(name, os.O_PATH, dir_fd=tree) for name in ("d", "."))
+    stays = libc.syscall(429, upper, b"", at, b"", 0x44) < 0 and ctypes.get_errno() == errno.EINVAL
+    there = os.fstat(upper).st_dev
+    os.close(upper)
+    os.close(tree)
+    stays = stays or os.stat("d", dir_fd=root).st_dev == there
+    os.close(at)
+    os.close(root)
+    return stays
+
+
 def _v1():
     return any((h / "tasks").exists() for h in snapshot.hierarchies())
 
@@ -67,6 +91,8 @@ FEATURES = {
     "proc of a joined pid namespace (Linux 6.17)": _procfs_has_pidns,
     "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
     "systemd": lambda: Path("/run/systemd/system").is_dir(),
+    "detached mounts that stay (not on Linux 7.3)": _tree_stays,
+    "detached mounts that go (Linux 7.3)": lambda: not _tree_stays(),
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 
