@@ -17,4 +17,7 @@ TESTS += tests/plan/run.py
 # Every property of linux.resources on every layout, as docs/resources.md has it.
 TESTS += tools/resources-doc
 
-EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/dev-lib tools/resources-doc tools/run-python tools/sum-results
+# docs/conformance.md: every row has a test that is there.
+TESTS += tools/conformance-doc
+
+EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/conformance-doc tools/dev-lib tools/resources-doc tools/run-python tools/sum-results
