@@ -24,4 +24,12 @@ static inline bool str_starts(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+/* Is `s` the name `pattern`, or, where that ends in '*', does it begin like it? */
+static inline bool str_matches(const char *pattern, const char *s)
+{
+	size_t n = strlen(pattern);
+
+	return n && pattern[n - 1] == '*' ? strncmp(pattern, s, n - 1) == 0 : streq(pattern, s);
+}
+
 #endif

@@ -45,8 +45,9 @@ int cg_unit_resolve(const char *cgroups_path, const char *id, const struct cg_ma
 int cg_props_add(struct cg_props *p, const struct cg_prop *prop, struct oci_arena *a);
 /* The planned writes of `when` that systemd has properties for, as those properties. */
 int cg_props_from_writes(const struct cg_writes *w, enum cg_when when, struct oci_arena *a, struct cg_props *ret, struct err *e);
+#define CG_PROPERTY_PREFIX "org.systemd.property."
 /* Annotations org.systemd.property.NAME: the value is GVariant text (true, uint64 5, 'text', ['a', 'b']); NAME ending in Sec is seconds and becomes USec. Only
- * names that can't run, stop or redirect anything are taken (security.md SEC-26); `allowed` lists further ones (NULL-terminated, or NULL). Refused ones are a
+ * names that can't run, stop or redirect anything are taken (security.md SEC-26); `allowed` lists further annotations (NULL-terminated, or NULL; str_matches). Refused ones are a
  * warning. */
 int cg_props_from_annotations(const struct oci_map *annotations, const char *const *allowed, struct oci_arena *a, struct cg_props *ret, struct err *e);
 

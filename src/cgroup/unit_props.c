@@ -11,7 +11,7 @@
 #include "cgroup/internal.h"
 #include "cgroup/systemd.h"
 
-#define PREFIX "org.systemd.property."
+#define PREFIX CG_PROPERTY_PREFIX
 
 /* What concerns the scope and its processes alone. A name that ends in '*' stands for all that begin so. */
 static const char *const harmless[] = {
@@ -19,20 +19,15 @@ static const char *const harmless[] = {
 	"RestartKillSignal", "RuntimeMaxUSec", "SendSIGHUP", "SendSIGKILL", "StartupCPU*", "StartupIO*", "TasksMax", "TimeoutStopUSec",
 };
 
-static bool names(const char *pattern, const char *name)
-{
-	size_t n = strlen(pattern);
-
-	return n && pattern[n - 1] == '*' ? strncmp(pattern, name, n - 1) == 0 : streq(pattern, name);
-}
-
 static bool is_allowed(const char *name, const char *const *allowed)
 {
 	for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
-		if (names(harmless[i], name))
+		if (str_matches(harmless[i], name))
 			return true;
+	char full[256];
+	snprintf(full, sizeof(full), PREFIX "%s", name);
 	for (size_t i = 0; allowed && allowed[i]; i++)
-		if (str_starts(allowed[i], PREFIX) && names(allowed[i] + strlen(PREFIX), name))
+		if (str_matches(allowed[i], full))
 			return true;
 	return false;
 }
@@ -162,7 +157,7 @@ static int add_annotation(const char *name, const char *value, const char *const
 	if (r < 0)
 		return err_config(e, p.origin, "\"%.200s\" — must be true, false, a number, a text in quotes or a list of such texts", value);
 	if (!is_allowed(p.name, allowed)) {
-		log_warn("annotation " PREFIX "%s is not honoured: it could affect more than this container (--allow-annotation " PREFIX "%s)", name, p.name);
+		log_warn("%s: not honoured: it could affect more than this container (--allow-annotation " PREFIX "%s allows it)", p.origin, p.name);
 		return 0;
 	}
 	return cg_props_add(ret, &p, a) < 0 ? err_sys(e, -ENOMEM, "read the annotations") : 0;

@@ -19,6 +19,8 @@ static const struct opt global_opts[] = {
 			"cgroupfs, systemd, or disabled: no cgroup is made (default cgroupfs)"),
 	O_UINT(struct globals, timeout, "timeout", 0, "SECONDS", "for the set-up and for each conversation with systemd (default 60)"),
 	O_STR(struct globals, rootless, "rootless", 0, "WORD", "auto or false (true is refused)"),
+	O_LIST(struct globals, allow_annotations, "allow-annotation", 0, "NAME",
+			"honour this annotation, which reaches beyond the container; NAME may end in *; may be given again"),
 	O_STR(struct globals, criu, "criu", 0, "PATH", "accepted for old callers, without effect"),
 	O_FLAG(struct globals, version, "version", 'v', "print the version and leave"),
 	O_FLAG(struct globals, version, "version", 'V', NULL),
@@ -181,6 +183,19 @@ static int check_rootless(const char *word, struct err *e)
 	return on ? err_set(e, ERR_UNSUPPORTED, 0, "--rootless true: user namespaces are not supported") : 0;
 }
 
+static int take_annotations(struct cli *c, struct err *e)
+{
+	const struct opt_list *l = &c->globals.allow_annotations;
+	const char **v = oci_arena_alloc(&c->arena, (l->n + 1) * sizeof(*v));
+
+	if (!v)
+		return err_sys(e, -ENOMEM, "read the command line");
+	for (size_t i = 0; i < l->n; i++)
+		v[i] = l->v[i];
+	c->hull.allow_annotations = v;
+	return 0;
+}
+
 /* The global options that ask for what doesn't exist. */
 static int check_globals(struct cli *c, struct err *e)
 {
@@ -199,7 +214,7 @@ static int check_globals(struct cli *c, struct err *e)
 	c->hull.root = c->globals.root;
 	c->hull.systemd_cgroup = !c->hull.no_cgroup && (c->globals.systemd_cgroup || (manager && streq(manager, "systemd")));
 	c->hull.timeout_ms = c->globals.timeout * 1000;
-	return 0;
+	return take_annotations(c, e);
 }
 
 /* What was asked for, as far as the command line could be read. `words` NULL: it is done. */

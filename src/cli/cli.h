@@ -9,6 +9,7 @@
 struct globals {
 	unsigned timeout;
 	const char *root, *log, *log_format, *log_level, *cgroup_manager, *rootless, *criu;
+	struct opt_list allow_annotations;
 	bool debug, systemd_cgroup, version, help;
 };
 

@@ -32,7 +32,7 @@ static int run_check(struct cli *c, struct err *e)
 	const struct check_args *a = c->opts;
 	struct hull_findings found;
 
-	int r = hull_check(a->bundle, a->config, &c->arena, &found, e);
+	int r = hull_check(&c->hull, a->bundle, a->config, &c->arena, &found, e);
 	if (r < 0)
 		return r;
 	c->status = found.n_errors ? 1 : 0;

@@ -148,11 +148,28 @@ static const char *unmapped(int r)
 	return r == -EINVAL ? ", which the user namespace does not map" : "";
 }
 
+/* The caller's additional groups, which stay: what is read back later must be the same. */
+static int note_groups(struct init *in)
+{
+	long n = sys_result("getgroups", syscall(SYS_IDS(getgroups), 0, NULL));
+
+	if (n <= 0)
+		return (int)n;
+	in->groups = init_pages((size_t)n * sizeof(*in->groups));
+	if (!in->groups)
+		return -ENOMEM;
+	in->n_groups = (uint32_t)n;
+	return (int)sys_result("getgroups", syscall(SYS_IDS(getgroups), n, in->groups));
+}
+
 static int set_ids(struct init *in)
 {
 	const struct blob_finale *f = in->fin;
-	int r = sys_setgroups(f->gids.n, f->gids.n ? blob_list(in->b, f->gids) : NULL);
+	bool keep = f->flags & FIN_KEEP_GROUPS;
+	int r = keep ? note_groups(in) : sys_setgroups(f->gids.n, f->gids.n ? blob_list(in->b, f->gids) : NULL);
 
+	if (r < 0 && keep)
+		return err_sys(&in->err, r, "read the caller's additional groups");
 	if (r < 0)
 		return err_at(&in->err, err_sys(&in->err, r, "set %u additional groups", f->gids.n),
 			      "process.user.additionalGids");
@@ -258,7 +275,8 @@ static int compare_gid(const void *a, const void *b)
 
 static int check_groups(struct init *in)
 {
-	uint32_t n = in->fin->gids.n;
+	bool keep = in->fin->flags & FIN_KEEP_GROUPS;
+	uint32_t n = keep ? in->n_groups : in->fin->gids.n;
 	size_t size = ((size_t)n + 1) * sizeof(uint32_t);
 	uint32_t *v = init_pages(2 * size);
 
@@ -266,7 +284,7 @@ static int check_groups(struct init *in)
 		return err_sys(&in->err, -ENOMEM, "read the groups back");
 	uint32_t *want = v, *is = v + n + 1;
 	if (n)
-		memcpy(want, blob_list(in->b, in->fin->gids), n * sizeof(uint32_t));
+		memcpy(want, keep ? in->groups : blob_list(in->b, in->fin->gids), n * sizeof(uint32_t));
 	qsort(want, n, sizeof(uint32_t), compare_gid);
 	memset(is, 0xff, size);
 	long count = syscall(SYS_IDS(getgroups), n + 1, is);

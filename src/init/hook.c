@@ -62,9 +62,11 @@ static NORETURN void child(struct init *in, const struct blob_hook *h, int docum
 
 	setpgid(0, 0);
 	sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (dup2(document, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0 || lseek(0, 0, SEEK_SET) < 0)
+	if (dup2(document, 0) < 0 || dup2(in->hook_out_fd >= 0 ? in->hook_out_fd : out, 1) < 0 ||
+	    dup2(in->hook_err_fd >= 0 ? in->hook_err_fd : err, 2) < 0 || lseek(0, 0, SEEK_SET) < 0)
 		_exit(126);
-	if (sys_close_range(3, ~0u, 0) < 0 || chdir("/") < 0)
+	/* `err` stays until execve: what goes wrong there is for our own error, wherever the hook writes to. */
+	if (sys_close_range(3, ~0u, SYS_CLOSE_RANGE_CLOEXEC) < 0 || chdir("/") < 0)
 		_exit(126);
 	char **argv = init_vector(in, h->args, NULL), **envp = init_vector(in, h->env, NULL);
 	if (!argv || !envp)
@@ -72,8 +74,8 @@ static NORETURN void child(struct init *in, const struct blob_hook *h, int docum
 	umask(in->caller_umask);
 	execve(path, argv, envp);
 	text = err_text(errno);
-	if (io_write_all(2, "exec: ", 6) == 0)
-		io_write_all(2, text, strlen(text));
+	if (io_write_all(err, "exec: ", 6) == 0)
+		io_write_all(err, text, strlen(text));
 	_exit(127);
 }
 
@@ -185,7 +187,11 @@ static const char *last_line(struct run *r)
 
 static int judge(struct init *in, const struct blob_hook *h, struct run *r, int status)
 {
-	const char *path = init_str(in, h->path), *said = last_line(r), *sep = said[0] ? ": " : "";
+	const char *path = init_str(in, h->path), *said = last_line(r);
+
+	if (!said[0] && in->hook_err_fd >= 0)
+		said = "its standard error is in the file of annotation run.oci.hooks.stderr";
+	const char *sep = said[0] ? ": " : "";
 
 	if (r->timed_out)
 		err_set(&in->err, ERR_SYS, 0, "hook %s was killed after its timeout of %u s%s%s", path, h->timeout,

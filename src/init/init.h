@@ -35,6 +35,7 @@ struct init {
 	int mask_dir_fd, mask_file_fd; /* an attached mask of each kind, to clone from; -1 */
 	int pts_fd;              /* mount of our own devpts, -1 */
 	int mntns_fd;            /* FIN_CHROOT: the mount namespace that the container ends up in, -1 */
+	int hook_out_fd, hook_err_fd; /* files for what hooks say, kept as long as there may be one; -1 */
 	int host_proc_fd;        /* the /proc that we were born with: only a fallback */
 	enum step_who role;      /* where S and I are two from the beginning (plan.userns): which one this is */
 	bool pid_joined;         /* our next child is born in the pid namespace that is joined */
@@ -52,6 +53,7 @@ struct init {
 	struct sys_rlimit nofile; /* as the caller had it */
 	char home[PATH_MAX + 8]; /* "HOME=/…", or "" */
 	char program[PATH_MAX];  /* what execve gets */
+	uint32_t *groups, n_groups; /* FIN_KEEP_GROUPS: as the caller had them */
 	uint64_t granted[CAPSET_N]; /* what of the asked capabilities can be had */
 };
 

@@ -21,6 +21,8 @@ static struct init self = {
 	.pts_fd = -1,
 	.mask_dir_fd = -1,
 	.mask_file_fd = -1,
+	.hook_out_fd = -1,
+	.hook_err_fd = -1,
 	.mntns_fd = -1, .host_proc_fd = -1, .node_fd = -1,
 	.role = WHO_S,
 	.apart = { .pidfd = -1, .sync_fd = -1, .serve_fd = -1, .pidns_fd = -1 },
@@ -77,7 +79,7 @@ int init_close_but(struct init *in, const int *keep, size_t n)
 	unsigned next = 3;
 	int r;
 
-	if (n + in->b->preserved.n > KEEP_MAX)
+	if (n + in->b->preserved.n + 2 > KEEP_MAX)
 		return -EMFILE;
 	for (size_t i = 0; i < n; i++)
 		if (keep[i] > 2)
@@ -85,6 +87,10 @@ int init_close_but(struct init *in, const int *keep, size_t n)
 	for (uint32_t i = 0; i < in->b->preserved.n; i++)
 		if (preserved[i] > 2)
 			all[count++] = preserved[i];
+	if (in->hook_out_fd > 2)
+		all[count++] = in->hook_out_fd;
+	if (in->hook_err_fd > 2)
+		all[count++] = in->hook_err_fd;
 	qsort(all, count, sizeof(all[0]), compare_int);
 	for (size_t i = 0; i < count; i++) {
 		unsigned fd = (unsigned)all[i];

@@ -65,6 +65,19 @@ static void note_uses(struct init *in)
 			in->last_use[kept[i]] = 0;
 }
 
+/* They outlive the slots: the last hook may be the last thing that we start. */
+static void take_hook_files(struct init *in)
+{
+	const struct { int16_t slot; int *fd; } files[] = { { in->b->hook_out_slot, &in->hook_out_fd }, { in->b->hook_err_slot, &in->hook_err_fd } };
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		if (files[i].slot < 0)
+			continue;
+		*files[i].fd = in->slots[files[i].slot];
+		in->slots[files[i].slot] = -1;
+	}
+}
+
 int setup_fds(struct init *in)
 {
 	const struct blob *b = in->b;
@@ -79,6 +92,7 @@ int setup_fds(struct init *in)
 		return err_sys(&in->err, -ENOMEM, "set up the container");
 	for (unsigned i = 0; i < b->n_slots; i++)
 		in->slots[i] = i < b->fds.n ? given[i] : -1;
+	take_hook_files(in);
 	note_uses(in);
 	r = init_close_but(in, in->slots, b->fds.n);
 	if (r == 0)

@@ -112,7 +112,8 @@ static void on_log(void *arg, enum log_level level, const char *line)
 static int plan_once(struct less *l, struct err *e)
 {
 	static const uint8_t token[16];
-	const struct plan_opts o = { .id = "check", .bundle = l->c->bundle, .gate = true, .new_keyring = true, .token = token, .log_level = LOG_LVL_WARNING };
+	const struct plan_opts o = { .id = "check", .bundle = l->c->bundle, .gate = true, .new_keyring = true, .token = token,
+				     .log_level = LOG_LVL_WARNING, .annotations = l->c->allow_annotations };
 	const struct log_sink before = log_get_sink();
 	struct plan plan;
 
@@ -147,9 +148,9 @@ static void check_plan(struct check *c, struct oci_config *scratch)
 	}
 }
 
-int hull_check(const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e)
+int hull_check(const struct hull *h, const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e)
 {
-	struct check c = { .arena = a, .found = ret };
+	struct check c = { .arena = a, .found = ret, .allow_annotations = h->allow_annotations };
 	const struct oci_notes listener = { .say = on_note, .fail = on_diag, .arg = &c };
 	struct oci_diag d;
 	const char *path;

@@ -11,6 +11,7 @@ struct check {
 	const char *bundle;           /* resolved */
 	const struct oci_config *cfg; /* valid */
 	struct facts facts;
+	const char *const *allow_annotations;
 	struct hull_findings *found;
 	bool no_memory;
 };

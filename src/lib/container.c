@@ -77,6 +77,15 @@ int container_cgroup(const struct container *c, struct cg_layout *lay, struct cg
 	return r < 0 ? r : 1;
 }
 
+int container_hook_files(const struct state_rec *rec, struct hook_files *ret, struct err *e)
+{
+	struct plan_annotations honoured;
+	int r = plan_read_annotations(&rec->annotations, rec->allowed_annotations, false, &honoured, e);
+
+	*ret = HOOK_FILES_NONE;
+	return r < 0 ? r : hook_files_open(honoured.hooks_stdout, honoured.hooks_stderr, ret, e);
+}
+
 struct oci_state *container_state(const struct container *c, struct oci_arena *a)
 {
 	const struct state_rec *rec = &c->rec;
@@ -128,8 +137,12 @@ static void run_poststop(struct state_dir *d, const struct state_rec *rec, struc
 	const struct oci_hooks *hooks = config->hooks;
 	if (!hooks || !hooks->n_poststop)
 		return;
+	struct hook_files files;
+	if (container_hook_files(rec, &files, &e) < 0)
+		log_warn("container %s: %s", d->id, err_render(&e, text, sizeof(text)));
 	hooks_run_warn("poststop", hooks->poststop, hooks->n_poststop, host_state_json(rec, OCI_STATUS_STOPPED, a),
-		       rec->bundle);
+		       rec->bundle, &files);
+	hook_files_close(&files);
 }
 
 int container_destroy(struct state_dir *d, const struct state_rec *rec, struct err *e)

@@ -5,6 +5,7 @@
 
 #include "cgroup/cgroup.h"
 #include "lib/hull.h"
+#include "run/run.h"
 #include "state/state.h"
 
 struct container {
@@ -32,6 +33,9 @@ void container_close(struct container *c);
 /* Open the container's cgroup as the record has it; `lay` must live as long as `cg`. Returns 1, or 0 when it has none or
  * the record is of another boot, after which somebody else may have one by that name: `cg` is then not to be closed. */
 int container_cgroup(const struct container *c, struct cg_layout *lay, struct cgroup *cg, struct err *e);
+
+/* Open what annotations of the container name for its hooks; *ret is closed by the caller in any case. */
+int container_hook_files(const struct state_rec *rec, struct hook_files *ret, struct err *e);
 
 /* The state document (runtime.md, State): pid 0 when stopped, as engines know it. NULL when memory ran out. */
 struct oci_state *container_state(const struct container *c, struct oci_arena *a);

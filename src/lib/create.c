@@ -133,6 +133,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
 				.listen_fds = o->listen_fds, .listen_names = o->listen_names, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	po.cache = &c->cache;
+	po.annotations = c->rec.allowed_annotations = h->allow_annotations;
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)
 		r = facts_detect_for(&c->facts, c->cfg, e);
@@ -141,10 +142,34 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	return r < 0 ? r : fill_record(c, bundle, e);
 }
 
+/* One pidfd goes to one place. */
+static int check_receivers(const struct creation *c, const struct hull_create_opts *o, struct err *e)
+{
+	const char *receiver = c->plan.honoured.pidfd_receiver;
+
+	if (receiver && o->pidfd_socket && !streq(receiver, o->pidfd_socket))
+		return err_set(e, ERR_USAGE, 0, "--pidfd-socket %s: annotation run.oci.pidfd_receiver names another one, %s", o->pidfd_socket, receiver);
+	return 0;
+}
+
+/* What annotations name. */
+static int connect_annotated(struct creation *c, const struct hull_create_opts *o, struct err *e)
+{
+	const struct plan_annotations *y = &c->plan.honoured;
+
+	if (y->pidfd_receiver && !o->pidfd_socket)
+		c->pidfd_sock = console_connect(y->pidfd_receiver, "annotation run.oci.pidfd_receiver", e);
+	if (y->pidfd_receiver && c->pidfd_sock < 0)
+		return c->pidfd_sock;
+	return c->cfg->hooks ? hook_files_open(y->hooks_stdout, y->hooks_stderr, &c->hook_files, e) : 0;
+}
+
 int creation_open(struct creation *c, const struct hull *h, const struct hull_create_opts *o, struct err *e)
 {
 	int r = check_terminal(c, o, e);
 
+	if (r == 0)
+		r = check_receivers(c, o, e);
 	if (r < 0)
 		return r;
 	c->pid_file = o->pid_file;
@@ -156,9 +181,12 @@ int creation_open(struct creation *c, const struct hull *h, const struct hull_cr
 		c->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e);
 	if (o->pidfd_socket && c->pidfd_sock < 0)
 		return c->pidfd_sock;
+	r = connect_annotated(c, o, e);
+	if (r < 0)
+		return r;
 	if (c->plan.rdt.on && (c->rdt_dfd = rdt_open(e)) < 0)
 		return c->rdt_dfd;
-	if (c->immediate && (r = agent_connect(c->cfg, &c->rec, OCI_STATUS_CREATED, c->arena, &c->agent, e)) < 0)
+	if (c->immediate && (r = agent_connect(c->cfg, plan_seccomp_receiver(c->cfg, &c->plan.honoured), &c->rec, OCI_STATUS_CREATED, c->arena, &c->agent, e)) < 0)
 		return r;
 	c->root_dfd = state_root_open(h->root, true, e);
 	return c->root_dfd < 0 ? c->root_dfd : 0;
@@ -237,7 +265,7 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1 };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE };
 	int r = creation_look(&c, h, e);
 
 	if (r == 0)
@@ -264,7 +292,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 		 const char **ret_text, struct err *e)
 {
 	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1 };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE };
 	char text[4096];
 	int r = 0;
 

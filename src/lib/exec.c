@@ -122,7 +122,7 @@ static int make_plan(struct execution *x, const struct hull *h, const struct hul
 				     .no_cgroup = !state_rec_cgroup(&x->c.rec),
 				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces, .place_late = x->place_late,
 				     .init_root = own_mount_namespace(x->cfg) ? NULL : oci_arena_printf(x->arena, "/proc/%d/root", (int)x->c.rec.init.pid),
-				     .shares_ptrace = has_ptrace(x->cfg), .cache = &cache,
+				     .shares_ptrace = has_ptrace(x->cfg), .cache = &cache, .annotations = x->c.rec.allowed_annotations,
 				     .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	r = plan_exec(&x->facts, x->cfg, x->proc, &po, x->arena, &x->plan, e);
 	if (r == 0)
@@ -171,7 +171,7 @@ static int prepare(struct execution *x, const struct hull *h, const struct hull_
 		r = x->console_sock;
 	if (r == 0 && o->pidfd_socket && (x->pidfd_sock = console_connect(o->pidfd_socket, "--pidfd-socket", e)) < 0)
 		r = x->pidfd_sock;
-	return r < 0 ? r : agent_connect(x->cfg, &x->c.rec, x->c.status, x->arena, &x->agent, e);
+	return r < 0 ? r : agent_connect(x->cfg, plan_seccomp_receiver(x->cfg, &x->plan.honoured), &x->c.rec, x->c.status, x->arena, &x->agent, e);
 }
 
 /* A v2 cgroup whose controllers are given to its children takes no process itself (cgroups(7), "no internal

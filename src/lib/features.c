@@ -393,8 +393,9 @@ int hull_features(const struct oci_map *about, struct oci_arena *a, const char *
 	int r = list_hooks(a, &p.doc.hooks);
 
 	list_mount_options(&p.doc.mount_options);
-	/* No annotation of a configuration changes what hull does. */
-	p.doc.potentially_unsafe_config_annotations.set = true;
+	struct oci_strv *known = &p.doc.potentially_unsafe_config_annotations;
+	known->v = (const char **)(uintptr_t)plan_annotations_known(&known->n);
+	known->set = true;
 	if (r == 0)
 		r = fill_linux(&p, a);
 	*ret_text = r == 0 ? oci_write(&oci_features_desc, &p.doc, FEATURES_INDENT, a, NULL) : NULL;

@@ -17,6 +17,7 @@ struct hull {
 	bool no_cgroup;           /* --cgroup-manager disabled: new containers stay in the caller's cgroups */
 	bool systemd_cgroup;      /* create: in a scope of systemd */
 	unsigned timeout_ms;      /* for the set-up and each conversation with systemd; 0 = default */
+	const char *const *allow_annotations; /* NULL-terminated, or NULL; a name that ends in '*' stands for all that begin so */
 	const char *program;      /* path of this program, for messages only */
 	/* fds >= 3 that were open when the program started, sorted: what --preserve-fds may name */
 	int *inherited; size_t n_inherited;
@@ -91,7 +92,7 @@ struct hull_finding {
 struct hull_findings { struct hull_finding *v; size_t n, cap, n_errors; };
 /* Compare the configuration of `bundle` with the specification, with what this build does and with this host. Nothing is made or changed. Findings are no
  * failure; -errno: the check could not be made (no such bundle, no memory). */
-int hull_check(const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e);
+int hull_check(const struct hull *h, const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e);
 /* The findings as one JSON document in the arena; NULL without memory. */
 const char *hull_findings_json(const struct hull_findings *f, struct oci_arena *a);
 /* The features document (features.md) as JSON text in the arena; `about` are its annotations. No side effect, no privilege needed. */

@@ -77,7 +77,7 @@ int hull_run(const struct hull *h, const char *id, const struct hull_create_opts
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1 };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE };
 	int r = creation_look(&c, h, e);
 
 	*ret_status = 0;

@@ -46,7 +46,11 @@ static int run_poststart(const struct oci_config *cfg, const struct state_rec *r
 
 	if (!h || !h->n_poststart)
 		return 0;
-	r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(rec, OCI_STATUS_RUNNING, a), rec->bundle, e);
+	struct hook_files files;
+	r = container_hook_files(rec, &files, e);
+	if (r == 0)
+		r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(rec, OCI_STATUS_RUNNING, a), rec->bundle, &files, e);
+	hook_files_close(&files);
 	if (r < 0)
 		stop(rec, cg);
 	return r;
@@ -61,8 +65,11 @@ static int start_open(const struct state_dir *d, const struct state_rec *rec, st
 	int timeout = cfg->hooks && cfg->hooks->n_start_container ? -1 : SETUP_TIMEOUT_MS;
 	int r = path ? cg_layout_detect(&lay, e) : 0;
 
+	struct plan_annotations honoured;
 	if (r == 0)
-		r = agent_connect(cfg, rec, OCI_STATUS_CREATED, a, &agent, e);
+		r = plan_read_annotations(&rec->annotations, rec->allowed_annotations, false, &honoured, e);
+	if (r == 0)
+		r = agent_connect(cfg, plan_seccomp_receiver(cfg, &honoured), rec, OCI_STATUS_CREATED, a, &agent, e);
 	if (r < 0)
 		return r;
 	cg_none(&cg);

@@ -170,6 +170,7 @@ enum {
 	FIN_KEEP_CPUS = 1 << 15,     /* exec: the CPUs that the process was born with stay, whatever the cgroup has */
 	FIN_MEMORY_POLICY = 1 << 16,
 	FIN_PERSONALITY = 1 << 17,
+	FIN_KEEP_GROUPS = 1 << 18,   /* the caller's additional groups stay */
 	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
 };
 
@@ -220,6 +221,7 @@ struct blob {
 	struct blist fds;       /* of int32_t: fd number of each given slot */
 	struct blist preserved; /* of int32_t: fd numbers that the container keeps beside 0, 1, 2 */
 	int16_t ctl_slot, start_slot, pidns_slot;
+	int16_t hook_out_slot, hook_err_slot; /* files for what the container's hooks say; -1: it is kept for the error */
 	int16_t mntns_slot;     /* a joined mount namespace, entered when the tree is finished; -1 none */
 	int16_t root_slot;      /* hull-init puts the root mount's fd here; STEP_NODE, _LINK and _DIR count from the slot `in` (the root's or the /dev tmpfs's) */
 	struct bstr rootfs;     /* host path */

@@ -124,7 +124,6 @@ static void say_bind(const struct plan *p, struct buf *b, const struct step *s)
 static void say_node(const struct plan *p, struct buf *b, const struct step *s)
 {
 	char type = S_ISBLK(s->u.node.mode) ? 'b' : S_ISFIFO(s->u.node.mode) ? 'p' : S_ISREG(s->u.node.mode) ? '-' : 'c';
-
 	char owner[2][16];
 	const uint32_t ids[2] = { s->u.node.uid, s->u.node.gid };
 
@@ -298,15 +297,25 @@ static void say_hooks(struct buf *b, const char *list, const struct oci_hook *ho
 		buf_printf(b, "%s%s[%zu] %s", b->len ? ", " : "", list, i, hooks[i].path);
 }
 
+static void say_hook_files(const struct plan *p, struct buf *b)
+{
+	if (p->honoured.hooks_stdout)
+		buf_printf(b, ", stdout to %s", p->honoured.hooks_stdout);
+	if (p->honoured.hooks_stderr)
+		buf_printf(b, ", stderr to %s", p->honoured.hooks_stderr);
+}
+
 static void say_host_hooks(const struct plan *p, struct buf *b)
 {
 	say_hooks(b, "hooks.prestart", p->cfg->hooks->prestart, p->cfg->hooks->n_prestart);
 	say_hooks(b, "hooks.createRuntime", p->cfg->hooks->create_runtime, p->cfg->hooks->n_create_runtime);
+	say_hook_files(p, b);
 }
 
 static void say_container_hooks(const struct plan *p, struct buf *b)
 {
 	say_hooks(b, "hooks.createContainer", p->cfg->hooks->create_container, p->cfg->hooks->n_create_container);
+	say_hook_files(p, b);
 }
 
 static void say_pivot(const struct plan *p, struct buf *b)
@@ -332,7 +341,9 @@ static void say_ids(const struct plan *p, struct buf *b)
 	buf_printf(b, "cwd %s, uid %u, gid %u, groups", path(p, p->hdr.fin.cwd), p->hdr.fin.uid, p->hdr.fin.gid);
 	for (uint32_t i = 0; i < p->hdr.fin.gids.n; i++)
 		buf_printf(b, "%s%u", i ? "," : " ", gids[i]);
-	if (!p->hdr.fin.gids.n)
+	if (p->hdr.fin.flags & FIN_KEEP_GROUPS)
+		buf_add(b, " of the caller");
+	else if (!p->hdr.fin.gids.n)
 		buf_add(b, " none");
 	if (p->hdr.fin.flags & FIN_UMASK)
 		buf_printf(b, ", umask %04o", p->hdr.fin.umask);
@@ -435,12 +446,13 @@ static void say_filter(const struct plan *p, struct buf *b)
 {
 	buf_printf(b, "seccomp filter, %u instructions, flags 0x%x", p->hdr.fin.filter.n, p->hdr.fin.filter_flags);
 	if (p->hdr.fin.flags & FIN_LISTENER)
-		buf_printf(b, ", listener to %s", p->cfg->linux_->seccomp->listener_path);
+		buf_printf(b, ", listener to %s", plan_seccomp_receiver(p->cfg, &p->honoured));
 }
 
 static void say_start_hooks(const struct plan *p, struct buf *b)
 {
 	say_hooks(b, "hooks.startContainer", p->cfg->hooks->start_container, p->cfg->hooks->n_start_container);
+	say_hook_files(p, b);
 }
 
 static void say_exec(const struct plan *p, struct buf *b)

@@ -32,6 +32,16 @@ int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *
 /* Read facts from a text of "key value" lines (tests/plan): only what is named differs from a fixed modern v2 host with root. */
 int facts_parse(const char *text, struct facts *ret, struct err *e);
 
+/* Of the configuration's annotations, what is honoured. */
+struct plan_annotations {
+	bool keep_groups;           /* the program keeps the caller's additional groups */
+	const char *mount_context;  /* SELinux mount option that takes linux.mountLabel: "context" and relatives, never NULL */
+	/* absolute host paths, NULL: not asked for */
+	const char *hooks_stdout, *hooks_stderr; /* what hooks say is appended there */
+	const char *seccomp_receiver; /* as linux.seccomp.listenerPath */
+	const char *pidfd_receiver;   /* socket that is sent a pidfd of the container's process */
+};
+
 struct plan_opts {
 	const char *id;
 	const char *bundle;        /* absolute */
@@ -44,7 +54,7 @@ struct plan_opts {
 	const uint8_t *token;      /* 16 bytes */
 	uint32_t log_level;
 	struct seccomp_cache *cache; /* NULL: compile in any case */
-	const char *const *annotations; /* names that the caller allows beside the harmless ones, NULL-terminated; NULL: none */
+	const char *const *annotations; /* names that the caller allows beside the harmless ones (str_matches), NULL-terminated; NULL: none */
 };
 
 /* Which process of the configuration exec runs, and in what. */
@@ -58,11 +68,12 @@ struct plan_exec_opts {
 	uint32_t log_level;
 	const char *init_root;     /* /proc/PID/root of the container's init where it was entered by chroot; NULL: the root of its mount namespace */
 	bool shares_ptrace;        /* the container's bounding set has CAP_SYS_PTRACE */
+	const char *const *annotations; /* what was allowed when the container was made, as in plan_opts */
 	struct seccomp_cache *cache; /* NULL: compile in any case */
 };
 
 /* Slots that the host fills. -1: not used by this plan. */
-struct plan_slots { int16_t ctl, start, pidfd, tasks, n_tasks; };
+struct plan_slots { int16_t ctl, start, pidfd, hook_out, hook_err, tasks, n_tasks; };
 
 /* linux.intelRdt, decided. */
 struct plan_rdt {
@@ -109,8 +120,10 @@ struct plan {
 	const uint64_t *first_cpus; size_t n_first_cpus; /* where the host starts the process of exec: a bit a CPU; 0: anywhere */
 	unsigned listen_fds;
 	const char *listen_names;
+	struct plan_annotations honoured;
 	uint32_t joined;           /* CLONE_NEW… joined by path */
 	const struct oci_mount *idmap_of; int16_t idmap_of_slot; /* the mount whose mappings STEP_IDMAP has made last: often the next one has the same */
+	bool container_hooks;      /* createContainer or startContainer hooks */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
 	struct plan_rdt rdt;
@@ -125,6 +138,13 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 /* The plan of exec: `proc` in a container whose configuration is `cfg`. */
 int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct oci_process *proc, const struct plan_exec_opts *o, struct oci_arena *a,
 	      struct plan *ret, struct err *e);
+/* What is honoured of the annotations `m`: of those that reach files, sockets or groups of the host, what `allowed` names (NULL-terminated, str_matches; NULL:
+ * nothing). A refused one is a warning where `warn` is set. Strings are those of `m`. Returns 0 or -EINVAL with *e. (crun(1), "Extensions to OCI") */
+int plan_read_annotations(const struct oci_map *m, const char *const *allowed, bool warn, struct plan_annotations *ret, struct err *e);
+/* All names that hull knows, for `features`; one that ends in '.' stands for all that begin so. */
+const char *const *plan_annotations_known(size_t *ret_n);
+/* The socket of the seccomp agent: of the configuration, or of its annotation. NULL: none. */
+const char *plan_seccomp_receiver(const struct oci_config *cfg, const struct plan_annotations *honoured);
 /* Text (one line a step) or JSON. */
 const char *plan_explain(const struct plan *p, bool json, struct err *e);
 

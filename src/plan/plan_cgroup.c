@@ -181,7 +181,7 @@ static void add_names(struct plan *p, const struct cg_hier *h, int16_t tmpfs, co
 
 static void add_v1_tree(struct plan *p, const char *at, const char *where, uint64_t attr)
 {
-	struct blob_mount_opt o[2] = { { plan_str(p, "mode"), plan_str(p, "755") }, { plan_str(p, "context"), p->hdr.fin.mount_label } };
+	struct blob_mount_opt o[2] = { { plan_str(p, "mode"), plan_str(p, "755") }, { plan_str(p, p->honoured.mount_context), p->hdr.fin.mount_label } };
 	struct blist opts = plan_list(p, o, plan_label_way(p, "tmpfs") == LABEL_CONTEXT ? 2 : 1, sizeof(o[0]));
 	struct bstr type = plan_str(p, "tmpfs"), source = plan_str(p, "cgroup");
 	struct bpath path = plan_path(p, at);

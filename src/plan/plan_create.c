@@ -9,13 +9,17 @@
 static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
 {
 	const struct cg_layout *l = &p->facts->cg;
-	int32_t fds[3 + CG_HIER_MAX];
+	int32_t fds[5 + CG_HIER_MAX];
 
-	p->slots = (struct plan_slots){ .ctl = plan_slot(p), .start = -1, .pidfd = -1, .tasks = -1 };
+	p->slots = (struct plan_slots){ .ctl = plan_slot(p), .start = -1, .pidfd = -1, .hook_out = -1, .hook_err = -1, .tasks = -1 };
 	if (gate)
 		p->slots.start = plan_slot(p);
 	if (pidfd)
 		p->slots.pidfd = plan_slot(p);
+	if (p->container_hooks && p->honoured.hooks_stdout)
+		p->slots.hook_out = plan_slot(p);
+	if (p->container_hooks && p->honoured.hooks_stderr)
+		p->slots.hook_err = plan_slot(p);
 	for (unsigned i = 0; tasks && i < l->n; i++) {
 		if (l->h[i].v2)
 			continue;
@@ -29,6 +33,8 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
 	p->hdr.fds = plan_list(p, fds, p->hdr.n_slots, sizeof(fds[0]));
 	p->hdr.ctl_slot = p->slots.ctl;
 	p->hdr.start_slot = p->slots.start;
+	p->hdr.hook_out_slot = p->slots.hook_out;
+	p->hdr.hook_err_slot = p->slots.hook_err;
 	p->hdr.pidns_slot = -1;
 	p->hdr.root_slot = -1;
 	p->hdr.mntns_slot = -1;
@@ -160,6 +166,10 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 	ret->listen_fds = o->listen_fds;
 	ret->cache = o->cache;
 	ret->listen_names = o->listen_names;
+	r = plan_read_annotations(&cfg->annotations, o->annotations, true, &ret->honoured, e);
+	if (r < 0)
+		return r;
+	ret->container_hooks = cfg->hooks && (cfg->hooks->n_create_container || cfg->hooks->n_start_container);
 	/* Into a scope of systemd the child is moved. */
 	add_given_slots(ret, o->gate, false, !f->systemd.used && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);
@@ -184,6 +194,9 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	start_plan(ret, f, cfg, a);
 	ret->cache = o->cache;
 	ret->hdr.log_level = o->log_level;
+	r = plan_read_annotations(&cfg->annotations, o->annotations, false, &ret->honoured, e);
+	if (r < 0)
+		return r;
 	add_given_slots(ret, false, true, !o->place_late && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	for (int16_t i = 0; i < ret->slots.n_tasks; i++) {

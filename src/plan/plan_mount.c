@@ -160,7 +160,7 @@ static struct blist mount_data(struct plan *p, const struct mount_job *j)
 	for (size_t i = 0; i < j->w.n_data; i++)
 		all[n++] = j->w.data[i];
 	if (wants_context(p, j))
-		all[n++] = (struct blob_mount_opt){ plan_str(p, "context"), p->hdr.fin.mount_label };
+		all[n++] = (struct blob_mount_opt){ plan_str(p, p->honoured.mount_context), p->hdr.fin.mount_label };
 	return plan_list(p, all, n, sizeof(*all));
 }
 

@@ -199,6 +199,14 @@ static int check_ids_mapped(struct plan *p, const struct oci_user *u, const char
 	return r;
 }
 
+/* podman's --group-add keep-groups: the right to a file of the host through a group that no user namespace maps. */
+static void keep_groups(struct plan *p, const struct oci_user *u, const char *where)
+{
+	p->hdr.fin.flags |= FIN_KEEP_GROUPS;
+	if (u->additional_gids.n)
+		log_warn("%s.user.additionalGids: not set: the caller's groups are kept (run.oci.keep_original_groups)", where);
+}
+
 static int add_ids(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
 {
 	static const struct oci_user root;
@@ -215,7 +223,10 @@ static int add_ids(struct plan *p, const struct oci_process *proc, const char *w
 			return err_config(e, plan_text(p, "%s.user.additionalGids[%zu]", where, i), "%u — is no id", UINT32_MAX);
 	f->uid = u->uid.v;
 	f->gid = u->gid.v;
-	f->gids = plan_list(p, u->additional_gids.v, u->additional_gids.n, sizeof(uint32_t));
+	if (p->honoured.keep_groups)
+		keep_groups(p, u, where);
+	else
+		f->gids = plan_list(p, u->additional_gids.v, u->additional_gids.n, sizeof(uint32_t));
 	if (u->umask.set) {
 		f->umask = u->umask.v;
 		f->flags |= FIN_UMASK;
@@ -289,12 +300,20 @@ static int get_filter(struct plan *p, const struct oci_seccomp *s, struct seccom
 }
 
 /* Without SCMP_ACT_NOTIFY the path is ignored (config-linux.md, Seccomp). */
-static int check_listener(const struct oci_seccomp *s, struct err *e)
+static int check_listener(const struct plan *p, const struct oci_seccomp *s, struct err *e)
 {
-	if (!s->listener_path || !s->listener_path[0])
+	const char *receiver = p->honoured.seccomp_receiver;
+
+	if (!s->listener_path || !s->listener_path[0]) {
+		if (receiver)
+			return 0;
 		return err_config(e, "linux.seccomp.listenerPath", "is needed for SCMP_ACT_NOTIFY: without it nobody would answer");
+	}
 	if (s->listener_path[0] != '/')
 		return err_config(e, "linux.seccomp.listenerPath", "\"%s\" — must be an absolute path", s->listener_path);
+	if (receiver && !streq(receiver, s->listener_path))
+		return err_config(e, "linux.seccomp.listenerPath", "\"%s\" — and annotation run.oci.seccomp.receiver \"%s\": there is one listener", s->listener_path,
+				  receiver);
 	return 0;
 }
 
@@ -330,7 +349,7 @@ int plan_add_filter(struct plan *p, bool traced, struct err *e)
 	r = get_filter(p, p->cfg->linux_->seccomp, &filter, e);
 	if (r < 0)
 		return r;
-	if (filter.notify && (r = check_listener(p->cfg->linux_->seccomp, e)) < 0)
+	if (filter.notify && (r = check_listener(p, p->cfg->linux_->seccomp, e)) < 0)
 		return r;
 	if (filter.notify)
 		p->hdr.fin.flags |= FIN_LISTENER;

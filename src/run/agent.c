@@ -10,7 +10,7 @@
 
 #define WHERE "linux.seccomp.listenerPath"
 
-int agent_connect(const struct oci_config *cfg, const struct state_rec *rec, enum oci_status status, struct oci_arena *a, struct agent *ret, struct err *e)
+int agent_connect(const struct oci_config *cfg, const char *receiver, const struct state_rec *rec, enum oci_status status, struct oci_arena *a, struct agent *ret, struct err *e)
 {
 	const struct oci_seccomp *s = cfg->linux_ ? cfg->linux_->seccomp : NULL;
 
@@ -18,7 +18,7 @@ int agent_connect(const struct oci_config *cfg, const struct state_rec *rec, enu
 	if (!s || !seccomp_notifies(s))
 		return 0;
 	ret->metadata = s->listener_metadata;
-	ret->sock = console_connect(s->listener_path, WHERE, e);
+	ret->sock = console_connect(receiver, WHERE, e);
 	return ret->sock < 0 ? ret->sock : 0;
 }
 

@@ -16,8 +16,9 @@ struct agent {
 
 #define AGENT_NONE ((struct agent){ .sock = -1 })
 
-/* Connect, before anything is made or started, where the profile of `cfg` asks an agent: *ret->sock is -1 otherwise. `rec` must live as long as *ret. */
-int agent_connect(const struct oci_config *cfg, const struct state_rec *rec, enum oci_status status, struct oci_arena *a, struct agent *ret, struct err *e);
+/* Connect to the socket `receiver` (plan_seccomp_receiver), before anything is made or started, where the profile of `cfg` asks an agent: *ret->sock is -1 otherwise.
+ * `rec` must live as long as *ret. */
+int agent_connect(const struct oci_config *cfg, const char *receiver, const struct state_rec *rec, enum oci_status status, struct oci_arena *a, struct agent *ret, struct err *e);
 /* Give it `listener` of the process `pid` (as the caller sees it), and close the connection. */
 int agent_send(struct agent *g, int listener, pid_t pid, struct err *e);
 void agent_close(struct agent *g);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -42,7 +43,8 @@ struct tail {
 struct launch {
 	const char *path, *cwd;
 	char **argv, **envp;
-	int stdin_fd, stdout_fd, stderr_fd;
+	int stdin_fd, stdout_fd, stderr_fd; /* stderr_fd -1: a pipe of ours */
+	bool to_file;              /* what it says is in a file */
 	pid_t parent;
 	volatile int failed; /* errno of the call that failed, written by the child */
 	const char *volatile failed_at;
@@ -162,7 +164,8 @@ static int launch(struct launch *l, struct running *ret, struct err *e)
 	scoped_fd int in = fds[0], out = fds[1];
 	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
 		return err_sys(e, -errno, "prepare the pipe of hook %s", l->path);
-	l->stderr_fd = out;
+	if (l->stderr_fd < 0)
+		l->stderr_fd = out;
 	l->parent = getpid();
 	/* No handler of ours may run in the child while it shares our memory. */
 	sigfillset(&all);
@@ -266,6 +269,11 @@ static const char *last_line(struct tail *t)
 	return newline ? newline + 1 : t->s;
 }
 
+static const char *words_of(const struct launch *l, struct tail *t)
+{
+	return l->to_file ? "its standard error is in the file of annotation run.oci.hooks.stderr" : last_line(t);
+}
+
 static int tell_status(const char *path, const siginfo_t *si, const struct launch *l, struct tail *t, struct err *e)
 {
 	char how[64];
@@ -278,12 +286,12 @@ static int tell_status(const char *path, const siginfo_t *si, const struct launc
 		snprintf(how, sizeof(how), "exit status %d", si->si_status);
 	else
 		snprintf(how, sizeof(how), "killed by signal %d", si->si_status);
-	const char *said = last_line(t);
+	const char *said = words_of(l, t);
 	return err_set(e, ERR_PEER, 0, "hook %s: %s%s%s", path, how, *said ? ": " : "", said);
 }
 
 /* Kill it with all that is still in its process group, and wait for it. */
-static int kill_group(struct running *h, const struct oci_hook *hook, struct tail *t, struct err *e)
+static int kill_group(struct running *h, const struct oci_hook *hook, const struct launch *l, struct tail *t, struct err *e)
 {
 	siginfo_t si;
 
@@ -298,7 +306,7 @@ static int kill_group(struct running *h, const struct oci_hook *hook, struct tai
 			       (long long)hook->timeout.v);
 	if (r < 0)
 		return r;
-	const char *said = last_line(t);
+	const char *said = words_of(l, t);
 	return err_set(e, ERR_PEER, 0, "hook %s: killed after its timeout of %lld s%s%s", hook->path,
 		       (long long)hook->timeout.v,
 		       *said ? ": " : "", said);
@@ -315,10 +323,10 @@ static int attend(struct running *h, const struct oci_hook *hook, const struct l
 		deadline = now_ms() + hook->timeout.v * 1000;
 	int r = wait_ended(h, deadline, &t);
 	if (r == 0)
-		return kill_group(h, hook, &t, e);
+		return kill_group(h, hook, l, &t, e);
 	if (r < 0) {
 		struct err dropped;
-		kill_group(h, hook, &t, &dropped);
+		kill_group(h, hook, l, &t, &dropped);
 		if (r == -ECANCELED)
 			return err_set(e, ERR_STATE, 0, "hook %s: killed, signal %d came during the set-up", hook->path, interrupt_signal());
 		return err_sys(e, r, "wait for hook %s", hook->path);
@@ -327,10 +335,10 @@ static int attend(struct running *h, const struct oci_hook *hook, const struct l
 	return r < 0 ? r : tell_status(hook->path, &si, l, &t, e);
 }
 
-static int run_one(const struct oci_hook *hook, const char *state_json, const char *cwd, struct oci_arena *a,
+static int run_one(const struct oci_hook *hook, const char *state_json, const char *cwd, const struct hook_files *files, struct oci_arena *a,
 		   struct err *e)
 {
-	struct launch l = { .path = hook->path, .cwd = cwd };
+	struct launch l = { .path = hook->path, .cwd = cwd, .stderr_fd = files ? files->err : -1, .to_file = files && files->err >= 0 };
 	struct running h;
 
 	l.argv = terminated(&hook->args, hook->path, a);
@@ -344,7 +352,7 @@ static int run_one(const struct oci_hook *hook, const char *state_json, const ch
 	if (document < 0)
 		return document;
 	l.stdin_fd = document;
-	l.stdout_fd = null;
+	l.stdout_fd = files && files->out >= 0 ? files->out : null;
 	int r = launch(&l, &h, e);
 	if (r < 0)
 		return r;
@@ -354,15 +362,53 @@ static int run_one(const struct oci_hook *hook, const char *state_json, const ch
 	return r;
 }
 
+static int open_file(const char *path, const char *annotation, int *ret, struct err *e)
+{
+	struct stat st;
+
+	if (!path)
+		return 0;
+	scoped_fd int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_sys(e, -errno, "open %s for annotation %s", path, annotation);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, -errno, "look at %s for annotation %s", path, annotation);
+	if (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode))
+		return err_set(e, ERR_SYS, 0, "%s for annotation %s is neither a regular file nor a character device", path, annotation);
+	/* The hook shall not get EAGAIN from a slow terminal. */
+	if (fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return err_sys(e, -errno, "prepare %s for annotation %s", path, annotation);
+	*ret = take_fd(&fd);
+	return 0;
+}
+
+int hook_files_open(const char *out, const char *err, struct hook_files *ret, struct err *e)
+{
+	*ret = HOOK_FILES_NONE;
+	int r = open_file(out, "run.oci.hooks.stdout", &ret->out, e);
+
+	if (r == 0)
+		r = open_file(err, "run.oci.hooks.stderr", &ret->err, e);
+	if (r < 0)
+		hook_files_close(ret);
+	return r;
+}
+
+void hook_files_close(struct hook_files *f)
+{
+	fd_close(&f->out);
+	fd_close(&f->err);
+}
+
 /* Run hooks[i] with its name in the error. */
 static int run_named(const char *list, const struct oci_hook *hooks, size_t i, const char *state_json,
-		     const char *cwd, struct err *e)
+		     const char *cwd, const struct hook_files *files, struct err *e)
 {
 	struct oci_arena a = { 0 };
 	char path[64];
 	int64_t began = now_ms();
 
-	int r = run_one(&hooks[i], state_json, cwd, &a, e);
+	int r = run_one(&hooks[i], state_json, cwd, files, &a, e);
 	oci_arena_release(&a);
 	snprintf(path, sizeof(path), "hooks.%s[%zu]", list, i);
 	log_debug("%s: %s: %lld ms", path, hooks[i].path, (long long)(now_ms() - began));
@@ -370,22 +416,23 @@ static int run_named(const char *list, const struct oci_hook *hooks, size_t i, c
 }
 
 int hooks_run(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd,
-	      struct err *e)
+	      const struct hook_files *files, struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
-		int r = run_named(list, hooks, i, state_json, cwd, e);
+		int r = run_named(list, hooks, i, state_json, cwd, files, e);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd)
+void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd,
+		    const struct hook_files *files)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct err e = { 0 };
 		char msg[ERR_RENDER_MAX];
-		if (run_named(list, hooks, i, state_json, cwd, &e) < 0)
+		if (run_named(list, hooks, i, state_json, cwd, files, &e) < 0)
 			log_warn("%s", err_render(&e, msg, sizeof(msg)));
 	}
 }

@@ -107,7 +107,8 @@ static int spawn(struct creation *c, struct err *e)
 		return n;
 	if (n != c->plan.slots.n_tasks)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, c->plan.slots.n_tasks);
-	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1, .tasks = tasks };
+	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1,
+				 .hook_out = c->hook_files.out, .hook_err = c->hook_files.err, .tasks = tasks };
 	if (r == 0 && !state_still_ours(&c->dir))
 		r = err_set(e, ERR_STATE, 0, "container \"%s\" was deleted while it was being created", c->id);
 	if (r == 0)
@@ -165,9 +166,9 @@ static int run_host_hooks(struct creation *c, struct err *e)
 		return r;
 	c->hooks_ran = true;
 	const char *state = host_state_json(&c->rec, OCI_STATUS_CREATED, c->arena);
-	r = hooks_run("prestart", h->prestart, h->n_prestart, state, c->rec.bundle, e);
+	r = hooks_run("prestart", h->prestart, h->n_prestart, state, c->rec.bundle, &c->hook_files, e);
 	if (r == 0)
-		r = hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, state, c->rec.bundle, e);
+		r = hooks_run("createRuntime", h->create_runtime, h->n_create_runtime, state, c->rec.bundle, &c->hook_files, e);
 	if (r < 0)
 		return r;
 	r = ctl_send(&c->child.ctl, CTL_HOOKS_DONE, 0, NULL, 0, -1);
@@ -325,7 +326,8 @@ int host_execute(struct creation *c, struct err *e)
 		r = spawn_wait_exec(&c->child, timeout, &c->cg, &c->agent, e);
 	if (r == 0 && h && h->n_poststart) {
 		c->hooks_ran = true;
-		r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(&c->rec, OCI_STATUS_RUNNING, c->arena), c->rec.bundle, e);
+		r = hooks_run("poststart", h->poststart, h->n_poststart, host_state_json(&c->rec, OCI_STATUS_RUNNING, c->arena), c->rec.bundle,
+			      &c->hook_files, e);
 	}
 	if (r == 0)
 		netdev_close(&c->netdevs);
@@ -336,6 +338,7 @@ void host_close(struct creation *c)
 {
 	netdev_close(&c->netdevs);
 	agent_close(&c->agent);
+	hook_files_close(&c->hook_files);
 	fd_close(&c->rdt_dfd);
 	if (c->spawned)
 		spawn_end(&c->child, false);

@@ -27,6 +27,7 @@ struct creation {
 	bool rdt_made;     /* its group is ours */
 	struct netdevs netdevs;
 	struct agent agent; /* run: gets the listener of the filter */
+	struct hook_files hook_files;
 	const char *pid_file;
 	int console_sock;  /* -1: the foreground keeps the master */
 	int pidfd_sock;    /* -1 none */

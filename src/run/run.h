@@ -14,12 +14,23 @@
 
 /* ---- hooks.c: hooks that run on the host (prestart, createRuntime, poststart, poststop) ---- */
 
+/* Files that hooks write to: annotations run.oci.hooks.stdout and .stderr. -1: not asked for. */
+struct hook_files { int out, err; };
+
+#define HOOK_FILES_NONE ((struct hook_files){ .out = -1, .err = -1 })
+
+/* Open both for appending (NULL: not asked for), made 0600 where they don't exist. A symlink at the end of a path, and all but regular files and character devices,
+ * are refused: a FIFO would block. On failure nothing is left open. */
+int hook_files_open(const char *out, const char *err, struct hook_files *ret, struct err *e);
+void hook_files_close(struct hook_files *f);
+
 /* Run `hooks` in order; `state_json` goes to stdin. Each runs in a process group of its own, with PDEATHSIG, exactly the configured environment (none: empty), cwd `cwd`,
  * fds 0-2 only (stdout dropped, stderr captured), and is killed with its whole group after its timeout. The first failure ends the run; the error names
- * hooks.LIST[i], the exit status or signal and the last line(s) of its stderr. `list` is "createRuntime" etc. (config.md, POSIX-platform Hooks) */
-int hooks_run(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd, struct err *e);
+ * hooks.LIST[i], the exit status or signal and the last line(s) of its stderr. `list` is "createRuntime" etc. What they write goes to `files` where these are open;
+ * NULL: nowhere. (config.md, POSIX-platform Hooks) */
+int hooks_run(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd, const struct hook_files *files, struct err *e);
 /* The same, but a failure of one is a warning and the next one runs (poststop). */
-void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd);
+void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd, const struct hook_files *files);
 
 /* ---- console.c ---- */
 

@@ -61,6 +61,7 @@ struct rec_doc {
 	struct opt_bool systemd_cgroup;
 	struct rec_ns *ns; size_t n_ns;
 	struct oci_map annotations;
+	struct oci_strv allowed_annotations;
 	struct oci_state_exit *exit;
 };
 
@@ -101,6 +102,7 @@ static const struct oci_field rec_doc_f[] = {
 	F_BOOL(rec_doc, systemd_cgroup, "systemdCgroup"),
 	F_OBJV(rec_doc, ns, "namespaces", rec_ns),
 	F_MAP(rec_doc, annotations, "annotations"),
+	F_STRV(rec_doc, allowed_annotations, "allowedAnnotations"),
 	F_OBJ(rec_doc, exit, "exit", oci_state_exit),
 };
 static const struct oci_desc rec_doc_desc = DESC(rec_doc, rec_doc_f, NULL);
@@ -129,6 +131,10 @@ static int doc_add_lists(struct rec_doc *doc, const struct state_rec *rec, struc
 	doc->ns = oci_arena_alloc(a, OCI_NS_MAX * sizeof(*doc->ns));
 	if (!doc->undo || !doc->ns)
 		return -ENOMEM;
+	doc->allowed_annotations.v = (const char **)(uintptr_t)rec->allowed_annotations;
+	while (rec->allowed_annotations && rec->allowed_annotations[doc->allowed_annotations.n])
+		doc->allowed_annotations.n++;
+	doc->allowed_annotations.set = doc->allowed_annotations.n > 0;
 	for (size_t i = 0; i < rec->n_undo; i++)
 		doc->undo[doc->n_undo++] = (struct rec_undo){ .kind = (enum undo_kind)rec->undo[i].kind, .arg = rec->undo[i].arg };
 	for (int t = OCI_NS_NONE + 1; t < OCI_NS_MAX; t++)
@@ -318,8 +324,13 @@ static void salvage(const struct state_dir *d, const char *text, size_t len, str
 static int take_lists(const struct rec_doc *doc, struct oci_arena *a, struct state_rec *ret)
 {
 	ret->undo = oci_arena_alloc(a, doc->n_undo * sizeof(*ret->undo) + 1);
-	if (!ret->undo)
+	const struct oci_strv *allowed = &doc->allowed_annotations;
+	const char **names = oci_arena_alloc(a, (allowed->n + 1) * sizeof(*names));
+	if (!ret->undo || !names)
 		return -ENOMEM;
+	for (size_t i = 0; i < allowed->n; i++)
+		names[i] = allowed->v[i];
+	ret->allowed_annotations = names;
 	for (size_t i = 0; i < doc->n_undo; i++) {
 		if (doc->undo[i].kind != UNDO_PROCESS && !doc->undo[i].arg)
 			return -EBADMSG;

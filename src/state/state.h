@@ -45,6 +45,7 @@ struct state_rec {
 	struct proc_id init;
 	struct undo *undo; size_t n_undo;
 	struct oci_map annotations;
+	const char *const *allowed_annotations; /* --allow-annotation at its creation, NULL-terminated; NULL none */
 	struct oci_state_exit *exit;         /* NULL: not seen by anyone who could write it down */
 };
 

@@ -358,9 +358,9 @@ def test_idmap_and_net_devices(features, planned, tmp_path):
     agrees(features["linux"]["netDevices"]["enabled"], planned(linux={"netDevices": {"eth9": {"name": "eth0"}}}), "netDevices")
 
 
-def test_no_annotation_changes_what_hull_does(features, container):
-    """Those of peers that name files, sockets or groups are neither listed nor honoured."""
-    assert features["potentiallyUnsafeConfigAnnotations"] == []
-    c = container(annotations={"run.oci.hooks.stdout": "/nowhere/out", "run.oci.keep_original_groups": "1"}, hostname=DELETE,
-                  linux={"namespaces": namespaces("uts")})
-    assert c.probe()["status"]["Groups"].strip() == ""
+def test_annotations_that_change_what_hull_does(features):
+    """Each has a test of its own in test_annotations.py; the last one is a prefix (features.md, Unsafe annotations in config.json)."""
+    assert features["potentiallyUnsafeConfigAnnotations"] == [
+        "run.oci.hooks.stderr", "run.oci.hooks.stdout", "run.oci.keep_original_groups", "run.oci.mount_context_type", "run.oci.pidfd_receiver",
+        "run.oci.seccomp.receiver", "org.systemd.property."]
+

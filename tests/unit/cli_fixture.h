@@ -51,6 +51,8 @@ static void ask_create(const char *verb, const struct hull *h, const char *id, c
 	    o->preserve_fds,
 	    o->no_pivot ? "no-pivot," : "", o->no_new_keyring ? "no-new-keyring," : "", o->detach ? "detach," : "",
 	    o->keep ? "keep," : "", o->no_subreaper ? "no-subreaper," : "", "end");
+	for (size_t i = 0; h->allow_annotations && h->allow_annotations[i]; i++)
+		ask("allowed %s\n", h->allow_annotations[i]);
 }
 
 int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e)
@@ -76,7 +78,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 	return answer(e);
 }
 
-int hull_check(const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e)
+int hull_check(const struct hull *h UNUSED, const char *bundle, const char *config, struct oci_arena *a, struct hull_findings *ret, struct err *e)
 {
 	ask("check b=%s f=%s\n", or_dash(bundle), or_dash(config));
 	*ret = (struct hull_findings){ .v = oci_arena_alloc(a, 2 * sizeof(*ret->v)), .n = 2, .n_errors = 1 };

@@ -219,6 +219,8 @@ START_TEST(what_engines_send)
 		 "create c1 root=/r b=/b f=other.json cs=- pf=- pfs=- fds=0 end\n");
 	must_ask("create --no-subreaper --config x c1", 0,
 		 "create c1 root=- b=- f=x cs=- pf=- pfs=- fds=0 no-subreaper,end\n");
+	must_ask("--allow-annotation a.b create --allow-annotation=c.* c1", 0,
+		 "create c1 root=- b=- f=- cs=- pf=- pfs=- fds=0 end\nallowed a.b\nallowed c.*\n");
 	must_ask("run -d --keep -no-subreaper c1 --bundle=/b", 42,
 		 "run c1 root=- b=/b f=- cs=- pf=- pfs=- fds=0 detach,keep,no-subreaper,end\n");
 	must_ask("--cgroup-manager cgroupfs --criu /c start c1", 0, "start c1\n");

@@ -105,7 +105,7 @@ static int run_list(const struct oci_hook *hooks, size_t n, const char *json, st
 	unsigned fds = count_fds();
 
 	*e = (struct err){ 0 };
-	int r = hooks_run("createRuntime", hooks, n, json, dir, e);
+	int r = hooks_run("createRuntime", hooks, n, json, dir, NULL, e);
 	ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
 	ck_assert_int_eq(errno, ECHILD);
 	ck_assert_uint_eq(count_fds(), fds);
@@ -293,7 +293,7 @@ START_TEST(cannot_be_run)
 
 	must_fail(&missing, 1, "hook /nonexistent/hook: run (hooks.createRuntime[0]): no such file or directory");
 	must_fail(&directory, 1, "hook /usr: run (hooks.createRuntime[0]): permission denied");
-	ck_assert_int_eq(hooks_run("poststart", &fine, 1, STATE, "/nonexistent/bundle", &e), -ENOENT);
+	ck_assert_int_eq(hooks_run("poststart", &fine, 1, STATE, "/nonexistent/bundle", NULL, &e), -ENOENT);
 	ck_assert_str_eq(err_render(&e, msg, sizeof(msg)),
 			 "hook /bin/sh: change to the bundle (hooks.poststart[0]): no such file or directory");
 }
@@ -310,7 +310,7 @@ START_TEST(timeout_kills_group)
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
 	hook.timeout = (struct opt_i64){ .set = true, .v = 1 };
 	double began = seconds();
-	ck_assert_int_lt(hooks_run("prestart", &hook, 1, STATE, dir, &e), 0);
+	ck_assert_int_lt(hooks_run("prestart", &hook, 1, STATE, dir, NULL, &e), 0);
 	ck_assert_double_ge(seconds() - began, 0.99);
 	ck_assert_double_lt(seconds() - began, 3);
 	ck_assert_str_eq(err_render(&e, msg, sizeof(msg)),
@@ -343,7 +343,7 @@ START_TEST(leftover_holds_stderr)
 	struct err e = { 0 };
 
 	ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-	ck_assert_int_eq(hooks_run("poststart", &hook, 1, STATE, dir, &e), 0);
+	ck_assert_int_eq(hooks_run("poststart", &hook, 1, STATE, dir, NULL, &e), 0);
 	ck_assert_double_lt(seconds() - began, 5);
 	read_file("pid", buf, sizeof(buf));
 	ck_assert_int_eq(kill((pid_t)atoi(buf), SIGKILL), 0);
@@ -420,7 +420,7 @@ START_TEST(dies_with_its_parent)
 	pid_t runner = fork();
 	if (runner == 0) {
 		struct err e = { 0 };
-		hooks_run("prestart", &hook, 1, STATE, dir, &e);
+		hooks_run("prestart", &hook, 1, STATE, dir, NULL, &e);
 		_exit(0);
 	}
 	for (int i = 0; i < 500 && access(in_dir("pid.done"), F_OK) < 0; i++)
@@ -448,7 +448,7 @@ START_TEST(warn_goes_on)
 	struct oci_hook hooks[] = { SH("exit 1"), SH(": >\"$0\"", in_dir("out")), SH("echo why >&2; exit 2") };
 
 	log_set_sink((struct log_sink){ .write = remember, .level = LOG_LVL_WARNING });
-	hooks_run_warn("poststop", hooks, 3, STATE, dir);
+	hooks_run_warn("poststop", hooks, 3, STATE, dir, NULL);
 	ck_assert_int_eq(access(in_dir("out"), F_OK), 0);
 	ck_assert_str_eq(logged,
 			 "hook /bin/sh: exit status 1 (hooks.poststop[0])\nhook /bin/sh: exit status 2: why (hooks.poststop[2])\n");

@@ -219,13 +219,16 @@ END_TEST
 
 START_TEST(test_allowed_annotation)
 {
-	static const char *const allowed[] = { "org.systemd.property.Wants", NULL };
+	static const char *const allowed[] = { "org.systemd.property.Wants", NULL }, *const all[] = { "org.systemd.*", NULL };
 	struct cg_props props = { 0 };
 	struct oci_arena a = { 0 };
 	struct err e = { 0 };
 
 	ck_assert_int_eq(read_annotation("Wants", "['a.service']", allowed, &a, &props, &e), 0);
 	ck_assert_str_eq(print_props(&props, &a), "Wants as a.service; ");
+	ck_assert_int_eq(read_annotation("Requires", "['b.service']", allowed, &a, &props, &e), 0);
+	ck_assert_int_eq(read_annotation("Conflicts", "['c.service']", all, &a, &props, &e), 0);
+	ck_assert_str_eq(print_props(&props, &a), "Wants as a.service; Conflicts as c.service; ");
 	oci_arena_release(&a);
 }
 END_TEST
