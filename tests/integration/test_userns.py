@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from harness.config import DELETE, DEV, MOUNTS, PROC, bind, tmpfs, userns
 from harness.mountinfo import at
-from harness.needs import needs
+from harness.needs import needs, skip_without
 
 pytestmark = pytest.mark.hull_only(reason="the tests look at what peers do otherwise: owners of nodes, locked mounts, texts of errors")
 
@@ -174,6 +174,8 @@ def test_joined_without_a_root(container, pod):
 @pytest.mark.parametrize("mount", ["inherited", "joined"])
 @pytest.mark.parametrize("pid", ["new", "host"])
 def test_without_a_mount_namespace_of_its_own(container, mount, pid):
+    if (mount, pid) == ("joined", "new"):
+        skip_without("proc of a joined pid namespace (Linux 6.17)")  # the holder's proc is masked: the kernel makes no other one in there
     holder = container(args=["/bin/sleep", "100"])
     holder.detach()
     path = f"/proc/{holder.pid}/ns/mnt" if mount == "joined" else None
