@@ -51,7 +51,8 @@ static void add_io_priority(struct plan *p, const struct oci_io_priority *io, co
 	p->io_priority = -1;
 	if (!io)
 		return;
-	p->io_priority = IOPRIO_PRIO_VALUE(classes[io->io_class], io->priority.v);
+	/* The macro of linux/ioprio.h is of type unsigned long in some versions. */
+	p->io_priority = (int)IOPRIO_PRIO_VALUE(classes[io->io_class], io->priority.v);
 	p->io_priority_origin = plan_text(p, "%s.ioPriority", where);
 }
 
