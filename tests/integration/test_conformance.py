@@ -122,3 +122,9 @@ def unknown(document, known, at=""):
 
 def test_features_has_known_properties_only(hull):
     assert not list(unknown(hull("features").json(), FEATURES))
+
+
+def test_features_says_no_null(hull):
+    """null would mean "not told", which is something else than empty, false or none."""
+    text = hull("features").out
+    assert '"ociVersionMin"' in text and "null" not in text
