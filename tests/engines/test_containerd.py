@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import IMAGE, Engine, needs
-from harness.runtime import cgroup_dir, is_v1, wait_for
+from harness.runtime import cgroup_dir, ids_in, is_v1, wait_for
 
 PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*PROGRAMS) is not None, reason=str(needs(*PROGRAMS)))]
@@ -46,7 +46,7 @@ def ctr(engine):
     for name in engine("containers", "ls", "-q").split():
         engine("containers", "delete", name, rc=None)
     root = Path("/run/containerd/runc/default")
-    assert not root.exists() or os.listdir(root) == [], "left in the runtime's state root"
+    assert ids_in(root) == [], "left in the runtime's state root"
 
 
 @pytest.fixture

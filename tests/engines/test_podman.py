@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """podman with conmon, as root: run, exec, list, stop, remove; the exit codes that it reads out of our messages."""
-import os
 import re
 import time
 from pathlib import Path
 
 import pytest
 from conftest import IMAGE, Engine, needs
+from harness.runtime import ids_in
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs("podman", "conmon") is not None, reason=str(needs("podman", "conmon")))]
 CONFIG = """[engine]
@@ -40,7 +40,7 @@ def podman(engine, program):
     yield engine
     engine("rm", "--all", "--force", "--time", "0")
     root = Path("/run") / ("hull" if "hull" in program.name else program.name)
-    assert not root.exists() or os.listdir(root) == [], "left in the runtime's state root"
+    assert ids_in(root) == [], "left in the runtime's state root"
 
 
 @pytest.fixture

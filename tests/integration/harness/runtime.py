@@ -83,8 +83,8 @@ class Runtime:
         return r
 
     def ids(self):
-        """What the state root holds, but for the cache of seccomp programs."""
-        return sorted(set(os.listdir(self.root)) - {".seccomp"}) if self.root.exists() else []
+        """What the state root holds."""
+        return ids_in(self.root)
 
     def clean(self):
         """Delete what the test made; every deletion must succeed within a second or two."""
@@ -101,6 +101,11 @@ class Runtime:
         if left:
             problems.append(f"left in the state root: {left}")
         return problems
+
+
+def ids_in(root):
+    """What a state root holds, but for the cache of seccomp programs."""
+    return sorted(set(os.listdir(root)) - {".seccomp"}) if root.exists() else []
 
 
 class Bundle:
