@@ -142,6 +142,8 @@ int cg_update_complete(const struct cgroup *cg, struct oci_resources *r, struct 
  * -EPERM where another container's token is on the directory. (update.c) */
 int cg_update(const struct cgroup *cg, const char *token, const struct cg_writes *w, const struct cg_devices *d,
 	      struct err *e);
+/* What writing `w` would replace, as writes that put it back. */
+int cg_update_before(const struct cgroup *cg, const struct cg_writes *w, struct oci_arena *a, struct cg_writes *ret, struct err *e);
 /* Reclaim `bytes` of the cgroup's memory (memory.reclaim, cgroup v2 since Linux 5.19) for at most about `timeout_ms`;
  * *ret is by how much its usage went down, which may be less. ERR_UNSUPPORTED on v1. */
 int cg_reclaim(const struct cgroup *cg, const char *token, uint64_t bytes, int timeout_ms, uint64_t *ret, struct err *e);

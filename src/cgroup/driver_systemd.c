@@ -306,6 +306,10 @@ int cg_scope_set(const struct cg_manager *m, const char *unit, const struct cg_p
 		b.api.message_unref(msg);
 	else
 		r = sdbus_call(&b, msg, what, NULL, e);
+	/* systemd writes them to the cgroup between this call and the next. */
+	char state[32];
+	if (r == 0)
+		r = active_state(&b, unit, state, sizeof(state), e);
 	sdbus_close(&b);
 	return r;
 }

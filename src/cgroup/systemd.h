@@ -60,7 +60,7 @@ int cg_manager_detect(bool user, int timeout_ms, struct cg_manager *ret, struct 
 /* Start the scope around `pid` and wait until systemd has moved it there. A failed unit of the same name is reset and replaced; any other is an error. */
 int cg_scope_start(const struct cg_manager *m, const struct cg_unit *u, const struct cg_props *props, const char *description, pid_t pid, int timeout_ms,
 		   struct err *e);
-/* Give the unit new values for properties (update), for as long as it lives. */
+/* Give the unit new values for properties, for as long as it lives. systemd has written them to the cgroup's files then. */
 int cg_scope_set(const struct cg_manager *m, const char *unit, const struct cg_props *props, int timeout_ms, struct err *e);
 /* Stop the unit and forget that it failed. "Not loaded" is success. -ETIMEDOUT: systemd doesn't answer; what is left then goes when it does. */
 int cg_scope_stop(const struct cg_manager *m, const char *unit, int timeout_ms, struct err *e);

@@ -397,6 +397,28 @@ static int check_owners(const struct cgroup *cg, const char *token, struct err *
 	return 0;
 }
 
+int cg_update_before(const struct cgroup *cg, const struct cg_writes *w, struct oci_arena *a, struct cg_writes *ret, struct err *e)
+{
+	struct cgroup same = *cg;
+	const struct cg_io io = { .read = read_real, .write = write_real, .arg = &same };
+	struct cg_change *v = NULL;
+	size_t n = 0;
+
+	int r = cg_update_list(cg->lay, &io, w, a, &v, &n, e);
+	if (r < 0)
+		return r;
+	*ret = (struct cg_writes){ .v = oci_arena_alloc(a, (n + 1) * sizeof(*ret->v)) };
+	if (!ret->v)
+		return err_sys(e, -ENOMEM, "note the values before the update");
+	for (size_t i = 0; i < n; i++) {
+		if (!v[i].undo)
+			continue;
+		ret->v[ret->n] = v[i].w;
+		ret->v[ret->n++].value = v[i].undo;
+	}
+	return 0;
+}
+
 int cg_update(const struct cgroup *cg, const char *token, const struct cg_writes *w, const struct cg_devices *d,
 	      struct err *e)
 {

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cgroup/systemd.h"
 #include "lib/bundle.h"
+#include "lib/create.h"
 
 #define PREFIX "linux.resources."
 #define RECLAIM_TIMEOUT_MS 30000
@@ -34,12 +36,7 @@ int hull_read_resources(const char *path, struct oci_arena *a, struct oci_resour
 
 static int check_status(const struct container *c, struct err *e)
 {
-	bool exists = c->status != OCI_STATUS_STOPPED && c->status != OCI_STATUS_CREATING;
-
-	if (exists && c->rec.systemd_cgroup)
-		return err_set(e, ERR_UNSUPPORTED, 0,
-			       "update of container \"%s\" is not supported: it is in a unit of systemd, which would put its own values back", c->dir.id);
-	if (exists)
+	if (c->status != OCI_STATUS_STOPPED && c->status != OCI_STATUS_CREATING)
 		return 0;
 	return err_set(e, ERR_STATE, 0, "container not running: cannot update \"%s\", which is %s", c->dir.id,
 		       oci_status_word(c->status));
@@ -85,7 +82,42 @@ static void hold_signals(sigset_t *ret_old)
 	sigprocmask(SIG_BLOCK, &held, ret_old);
 }
 
-static int apply(const struct container *c, const struct cgroup *cg, struct oci_resources *r, struct oci_arena *a, struct err *e)
+/* The unit's properties, from writes that go to its files. */
+static int set_properties(const struct hull *h, const struct container *c, const struct cg_writes *w, struct oci_arena *a, struct err *e)
+{
+	struct cg_manager manager = { .used = true };
+	const char *unit = state_rec_scope(&c->rec, &manager.user);
+	struct cg_props props = { 0 };
+
+	if (!unit)
+		return 0;
+	int r = cg_props_from_writes(w, CG_EARLY, a, &props, e);
+	if (r == 0)
+		r = cg_props_from_writes(w, CG_LATE, a, &props, e);
+	return r < 0 ? r : cg_scope_set(&manager, unit, &props, hull_timeout_ms(h), e);
+}
+
+/* systemd writes its properties into the files, whole percents of a quota among them: so it goes first, and the files get the exact values. Where they don't
+ * take them, systemd gets the old ones back. */
+static int apply_with_unit(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct cg_writes *w, const struct cg_devices *d,
+			   struct oci_arena *a, struct err *e)
+{
+	struct cg_writes before;
+	struct err second;
+
+	int r = cg_update_before(cg, w, a, &before, e);
+	if (r == 0)
+		r = set_properties(h, c, w, a, e);
+	if (r < 0)
+		return r;
+	r = cg_update(cg, c->rec.token, w, d, e);
+	if (r < 0 && (set_properties(h, c, &before, a, &second) < 0 || cg_update(cg, c->rec.token, &before, NULL, &second) < 0))
+		err_wrap(e, r, "and the old values could not be put back: %.200s", second.msg);
+	return r;
+}
+
+static int apply(const struct hull *h, const struct container *c, const struct cgroup *cg, struct oci_resources *r, struct oci_arena *a,
+		 struct err *e)
 {
 	struct cg_writes writes;
 	struct cg_devices devices;
@@ -100,12 +132,16 @@ static int apply(const struct container *c, const struct cgroup *cg, struct oci_
 	if (x < 0)
 		return x;
 	hold_signals(&old);
-	x = cg_update(cg, c->rec.token, &writes, wants_devices(r, cfg) ? &devices : NULL, e);
+	const struct cg_devices *d = wants_devices(r, cfg) ? &devices : NULL;
+	if (c->rec.systemd_cgroup)
+		x = apply_with_unit(h, c, cg, &writes, d, a, e);
+	else
+		x = cg_update(cg, c->rec.token, &writes, d, e);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	return x;
 }
 
-static int update_open(const struct container *c, const struct hull_update_opts *o, struct oci_arena *a, uint64_t *ret_reclaimed,
+static int update_open(const struct hull *h, const struct container *c, const struct hull_update_opts *o, struct oci_arena *a, uint64_t *ret_reclaimed,
 		       struct err *e)
 {
 	struct cg_layout lay;
@@ -116,7 +152,7 @@ static int update_open(const struct container *c, const struct hull_update_opts 
 		return err_set(e, ERR_STATE, 0, "container \"%s\" has no cgroup: it has no limits", c->dir.id);
 	if (r < 0)
 		return r;
-	r = apply(c, &cg, o->resources, a, e);
+	r = apply(h, c, &cg, o->resources, a, e);
 	if (r == 0 && o->reclaim)
 		r = cg_reclaim(&cg, c->rec.token, o->reclaim, RECLAIM_TIMEOUT_MS, ret_reclaimed, e);
 	cg_close(&cg);
@@ -152,7 +188,7 @@ int hull_update(const struct hull *h, const char *id, const struct hull_update_o
 	if (r >= 0) {
 		r = check_status(&c, e);
 		if (r == 0)
-			r = update_open(&c, o, &a, ret_reclaimed, e);
+			r = update_open(h, &c, o, &a, ret_reclaimed, e);
 		container_close(&c);
 		if (r < 0)
 			r = tell(r, id, e);

@@ -123,6 +123,16 @@ const char *state_rec_cgroup(const struct state_rec *rec)
 	return NULL;
 }
 
+const char *state_rec_scope(const struct state_rec *rec, bool *ret_user)
+{
+	for (size_t i = 0; i < rec->n_undo; i++) {
+		*ret_user = rec->undo[i].kind == UNDO_USER_SCOPE;
+		if (rec->undo[i].kind == UNDO_SCOPE || *ret_user)
+			return rec->undo[i].arg;
+	}
+	return NULL;
+}
+
 /* ---- writing ---- */
 
 static int doc_add_lists(struct rec_doc *doc, const struct state_rec *rec, struct oci_arena *a)

@@ -112,6 +112,8 @@ int state_rec_read(struct state_dir *d, struct oci_arena *a, struct state_rec *r
 int state_config_read(const struct state_dir *d, struct oci_arena *a, struct oci_config **ret, struct err *e);
 /* The cgroup that the record lists for undo, or NULL. */
 const char *state_rec_cgroup(const struct state_rec *rec);
+/* The systemd unit that it lists, and whether it is one of the user's own manager; NULL. */
+const char *state_rec_scope(const struct state_rec *rec, bool *ret_user);
 
 /* ---- remove.c ---- */
 

@@ -152,6 +152,29 @@ def test_late_quota(container):
     assert show(c.unit, "CPUQuotaPerSecUSec") == {"CPUQuotaPerSecUSec": "10ms"}
 
 
+@v2_only
+def test_update(container, hull):
+    c = container(args=SLEEP, linux={"resources": LIMITS})
+    c.create()
+    hull("update", "--memory", str(96 * MiB), "--memory-swap", str(96 * MiB), "--cpu-quota", "44444", "--pids-limit", "50", c.id)
+    assert files(c, ["memory.max", "cpu.max", "pids.max"]) == {"memory.max": str(96 * MiB), "cpu.max": "44444 100000", "pids.max": "50"}
+    assert show(c.unit, "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax") == {
+        "MemoryMax": str(96 * MiB), "CPUQuotaPerSecUSec": "450ms", "TasksMax": "50"}
+    systemctl("daemon-reload")
+    assert files(c, ["memory.max", "pids.max"]) == {"memory.max": str(96 * MiB), "pids.max": "50"}
+
+
+@v2_only
+def test_update_that_fails(container, hull):
+    """A quota above what the kernel takes: systemd and the files have the old values."""
+    c = container(args=SLEEP, linux={"resources": LIMITS})
+    c.create()
+    before = files(c, [*FILES, "cpu.max"])
+    hull.fails("update", "--pids-limit", "50", "--cpu-period", "2000000", c.id, match=r"update .*: write cpu.max = .*")
+    assert files(c, [*FILES, "cpu.max"]) == before
+    assert show(c.unit, *PROPERTIES) == PROPERTIES
+
+
 def test_annotations(container):
     c = container(args=SLEEP, annotations={"org.systemd.property.TimeoutStopUSec": "uint64 7000000", "org.systemd.property.KillSignal": "37",
                                            "org.systemd.property.SuccessAction": "'poweroff-force'"})
