@@ -488,5 +488,5 @@ def test_an_unprivileged_uid_0_gets_nothing(container, verb):
             c.exec(c.id, "/bin/true")
         n += 1
     looks, hits = watcher.stdout.read().split(" ", 1)
-    assert n > 1 and int(looks) > 20, f"nothing was there to be looked at: {n} runs, {looks} looks"
+    assert n > 0 and int(looks) > 20, f"nothing was there to be looked at: {n} runs, {looks} looks"
     assert hits.strip() == "[]"
