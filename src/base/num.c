@@ -57,6 +57,32 @@ int num_parse_octal(const char *s, uint32_t max, uint32_t *ret)
 	return r;
 }
 
+static int take_number(const char **s, uint64_t *ret)
+{
+	if (**s < '0' || **s > '9')
+		return -EINVAL;
+	for (*ret = 0; **s >= '0' && **s <= '9'; (*s)++) {
+		unsigned digit = (unsigned)(**s - '0');
+		*ret = *ret > (UINT64_MAX - digit) / 10 ? UINT64_MAX : *ret * 10 + digit;
+	}
+	return 0;
+}
+
+int num_take_range(const char **s, uint64_t *ret_first, uint64_t *ret_last)
+{
+	const char *p = *s;
+	int r = take_number(&p, ret_first);
+
+	*ret_last = *ret_first;
+	if (r == 0 && *p == '-') {
+		p++;
+		r = take_number(&p, ret_last);
+	}
+	if (r == 0)
+		*s = p;
+	return r;
+}
+
 /* What stands behind the number: how often to multiply by 1024, or -EINVAL. */
 static int parse_suffix(const char *s)
 {

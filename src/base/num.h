@@ -12,6 +12,10 @@ int num_parse_i64(const char *s, int64_t min, int64_t max, int64_t *ret);
 /* Parse an octal number (umask, file modes on the command line). */
 int num_parse_octal(const char *s, uint32_t max, uint32_t *ret);
 
+/* Take "N" or "N-M" off the front of *s: a piece of a list of CPUs or memory nodes. Numbers too large are UINT64_MAX. Returns 0 with *s behind
+ * it, or -EINVAL with *s where it was. */
+int num_take_range(const char **s, uint64_t *ret_first, uint64_t *ret_last);
+
 /* FNV-1a, to notice damage and to find files: no protection from whoever wants a collision. Begin with NUM_SUM64_START; sums can be continued. */
 #define NUM_SUM64_START UINT64_C(0xcbf29ce484222325)
 uint64_t num_sum64(uint64_t sum, const void *data, size_t len);

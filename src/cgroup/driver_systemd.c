@@ -16,25 +16,17 @@
 /* "0-3,8" as bits, the first byte first. Returns the number of bytes, or -EINVAL. */
 static int list_to_bits(const char *list, uint8_t *bits)
 {
-	unsigned top = 0;
+	uint64_t first, last, top = 0;
 
 	memset(bits, 0, CPUS_MAX / 8);
 	while (*list) {
-		char *end;
-		unsigned long first = strtoul(list, &end, 10), last = first;
-
-		if (end == list)
+		list += strspn(list, " ");
+		if (num_take_range(&list, &first, &last) < 0 || (*list && *list != ',') || last >= CPUS_MAX || first > last)
 			return -EINVAL;
-		if (*end == '-')
-			last = strtoul(end + 1, &end, 10);
-		if (last >= CPUS_MAX || first > last)
-			return -EINVAL;
-		for (unsigned long i = first; i <= last; i++)
+		for (uint64_t i = first; i <= last; i++)
 			bits[i / 8] |= (uint8_t)(1u << i % 8);
-		top = last > top ? (unsigned)last : top;
-		list = *end == ',' ? end + 1 : end;
-		if (*end && *end != ',')
-			return -EINVAL;
+		top = last > top ? last : top;
+		list += *list == ',';
 	}
 	return (int)(top / 8 + 1);
 }

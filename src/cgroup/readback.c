@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/num.h"
 #include "cgroup/internal.h"
 
 /* From here on a byte counter is "no limit": the kernel's PAGE_COUNTER_MAX, LONG_MAX in whole pages. Huge pages round it down further. */
@@ -121,32 +122,40 @@ static bool same_value(const struct rule *r, const char *file, const char *want,
 
 /* ---- sets: "0-3,7", "0-31:1/2" ---- */
 
-static void add_range(uint8_t *set, unsigned long from, unsigned long to, unsigned long used, unsigned long group)
+static void add_range(uint8_t *set, uint64_t from, uint64_t to, unsigned long used, unsigned long group)
 {
-	for (unsigned long i = from; i <= to && i < CPUS_MAX; i++)
+	for (uint64_t i = from; i <= to && i < CPUS_MAX; i++)
 		if ((i - from) % group < used)
 			set[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
+/* The number behind `mark`, where that stands at *s. */
+static void take_stride(const char **s, char mark, unsigned long *ret)
+{
+	char *end;
+
+	if (**s != mark)
+		return;
+	*ret = strtoul(*s + 1, &end, 10);
+	*s = end;
 }
 
 static bool parse_set(const char *s, uint8_t set[CPUS_MAX / 8])
 {
 	memset(set, 0, CPUS_MAX / 8);
 	while (*s && *s != '\n') {
-		char *end;
-		unsigned long from = strtoul(s, &end, 10), to = from, used = 1, group = 1;
+		unsigned long used = 1, group = 1;
+		uint64_t from, to;
 
-		if (end == s)
+		s += strspn(s, " ");
+		if (num_take_range(&s, &from, &to) < 0)
 			return false;
-		if (*end == '-')
-			to = strtoul(end + 1, &end, 10);
-		if (*end == ':')
-			used = strtoul(end + 1, &end, 10);
-		if (*end == '/')
-			group = strtoul(end + 1, &end, 10);
-		if (group == 0 || (*end && *end != ',' && *end != '\n'))
+		take_stride(&s, ':', &used);
+		take_stride(&s, '/', &group);
+		if (group == 0 || (*s && *s != ',' && *s != '\n'))
 			return false;
 		add_range(set, from, to, used, group);
-		s = *end == ',' ? end + 1 : end;
+		s += *s == ',';
 	}
 	return true;
 }

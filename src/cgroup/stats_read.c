@@ -208,16 +208,6 @@ bool cg_read_numbers(struct cg_reader *rd, const char *file, struct cg_u64s *ret
 	return cg_read_text(rd, file, &text) && cg_parse_numbers(rd, file, text, ret);
 }
 
-/* "4-7" or "4" */
-static bool parse_range(char *s, uint64_t *ret_from, uint64_t *ret_to)
-{
-	char *dash = strchr(s, '-');
-
-	if (dash)
-		*dash++ = '\0';
-	return num_parse_u64(s, UINT16_MAX, ret_from) == 0 && num_parse_u64(dash ? dash : s, UINT16_MAX, ret_to) == 0 && *ret_from <= *ret_to;
-}
-
 bool cg_read_list(struct cg_reader *rd, const char *file, struct cg_u64s *ret)
 {
 	char *text, *range;
@@ -227,7 +217,8 @@ bool cg_read_list(struct cg_reader *rd, const char *file, struct cg_u64s *ret)
 		return false;
 	*ret = (struct cg_u64s){ .v = alloc(rd, (UINT16_MAX + 1) * sizeof(uint64_t)) };
 	while (ret->v && (range = next_piece(&text, ",\n"))) {
-		if (!parse_range(range, &from, &to) || ret->n + to - from > UINT16_MAX)
+		const char *s = range;
+		if (num_take_range(&s, &from, &to) < 0 || *s || from > to || to > UINT16_MAX || ret->n + to - from > UINT16_MAX)
 			return cg_bad_file(rd, file, range);
 		for (; from <= to; from++)
 			ret->v[ret->n++] = from;

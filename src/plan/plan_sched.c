@@ -3,9 +3,9 @@
 #include <linux/ioprio.h>
 #include <linux/mempolicy.h>
 #include <linux/sched.h>
-#include <stdlib.h>
 #include <sys/personality.h>
 
+#include "base/num.h"
 #include "plan/plan.h"
 #include "sys/sched.h"
 
@@ -60,39 +60,24 @@ static void add_io_priority(struct plan *p, const struct oci_io_priority *io, co
 
 struct bits { uint64_t *v; size_t n; };
 
-/* "N" or "N-M" at *s, which is moved behind it. */
-static bool parse_range(const char **s, unsigned long *ret_first, unsigned long *ret_last)
-{
-	char *end;
-
-	*s += strspn(*s, " ");
-	if (**s < '0' || **s > '9')
-		return false;
-	*ret_first = *ret_last = strtoul(*s, &end, 10);
-	if (*end == '-') {
-		if (end[1] < '0' || end[1] > '9')
-			return false;
-		*ret_last = strtoul(end + 1, &end, 10);
-	}
-	*s = end + strspn(end, " ");
-	return true;
-}
-
 /* "0-3,7" as bits. `max` is one above the highest number. */
 static int parse_list(struct plan *p, const char *text, unsigned max, const char *where, struct bits *ret, struct err *e)
 {
-	unsigned long first, last;
+	uint64_t first, last;
 	const char *s = text;
 
 	*ret = (struct bits){ .v = oci_arena_alloc(p->arena, max / 8) };
 	if (!ret->v)
 		return err_sys(e, -ENOMEM, "read %s", where);
 	do {
-		if (!parse_range(&s, &first, &last) || (*s && *s != ','))
+		s += strspn(s, " ");
+		int r = num_take_range(&s, &first, &last);
+		s += strspn(s, " ");
+		if (r < 0 || (*s && *s != ','))
 			return err_config(e, where, "\"%s\" — must be a list such as 0-3,7", text);
 		if (first > last || last >= max)
 			return err_config(e, where, "\"%s\" — must be ranges of numbers below %u, the smaller one first", text, max);
-		for (unsigned long i = first; i <= last; i++)
+		for (uint64_t i = first; i <= last; i++)
 			ret->v[i / 64] |= 1ull << (i % 64);
 		if (last / 64 + 1 > ret->n)
 			ret->n = last / 64 + 1;

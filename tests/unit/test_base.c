@@ -133,6 +133,39 @@ START_TEST(test_size)
 }
 END_TEST
 
+START_TEST(test_range)
+{
+	static const struct {
+		const char *text;
+		uint64_t first, last;
+		const char *rest;
+	} good[] = {
+		{ "0", 0, 0, "" },
+		{ "4-7", 4, 7, "" },
+		{ "7-4,9", 7, 4, ",9" },
+		{ "12:1/2", 12, 12, ":1/2" },
+		{ "3 ", 3, 3, " " },
+		{ "99999999999999999999-1", UINT64_MAX, 1, "" },
+		{ "18446744073709551615", UINT64_MAX, UINT64_MAX, "" },
+	};
+	static const char *const bad[] = { "", " 1", "-1", "+1", "x", "1-", "1--2", "1-x", "1- 2" };
+	uint64_t first, last;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		const char *s = good[i].text;
+		ck_assert_int_eq(num_take_range(&s, &first, &last), 0);
+		ck_assert_uint_eq(first, good[i].first);
+		ck_assert_uint_eq(last, good[i].last);
+		ck_assert_str_eq(s, good[i].rest);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		const char *s = bad[i];
+		ck_assert_int_eq(num_take_range(&s, &first, &last), -EINVAL);
+		ck_assert_ptr_eq(s, bad[i]);
+	}
+}
+END_TEST
+
 START_TEST(test_num)
 {
 	uint64_t u = 7;
@@ -511,6 +544,7 @@ int main(void)
 	tcase_add_test(t, test_escape);
 	tcase_add_test(t, test_sanitize);
 	tcase_add_test(t, test_num);
+	tcase_add_test(t, test_range);
 	tcase_add_test(t, test_size);
 	tcase_add_test(t, test_buf);
 	tcase_add_test(t, test_io);
