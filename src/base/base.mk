@@ -1,6 +1,7 @@
 base_sources = \
 	include/hull/path.h \
 	src/base/buf.c src/base/buf.h \
+	src/base/clock.c src/base/clock.h \
 	src/base/ctl.c src/base/ctl.h \
 	src/base/err.c src/base/err.h \
 	src/base/fd.c src/base/fd.h \

@@ -5,8 +5,8 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 
@@ -74,27 +74,19 @@ int ctl_send_error(struct ctl *c, const struct err *e)
 	return ctl_send(c, CTL_ERROR, 0, e, sizeof(*e), -1);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Wait until something can be read. Returns 0 or -errno (-ETIMEDOUT). `deadline` in ms of CLOCK_MONOTONIC, -1 for ever. */
 static int wait_readable(int fd, int64_t deadline)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	for (;;) {
-		int64_t left = deadline < 0 ? -1 : deadline - now_ms();
+		int64_t left = deadline < 0 ? -1 : deadline - clock_now_ms();
 		if (deadline >= 0 && left < 0)
 			left = 0;
 		int r = interrupt_poll(&p, 1, (int)left);
 		if (r > 0)
 			return 0;
-		if (r == 0 && (deadline < 0 || now_ms() < deadline))
+		if (r == 0 && (deadline < 0 || clock_now_ms() < deadline))
 			continue;
 		if (r == 0)
 			return -ETIMEDOUT;
@@ -140,7 +132,7 @@ static int peer_error(const struct ctl_msg *m, struct err *e)
 
 int ctl_expect_any(struct ctl *c, uint32_t mask, int timeout_ms, struct ctl_msg *ret, int *ret_fd, struct err *e)
 {
-	int64_t deadline = timeout_ms < 0 ? -1 : now_ms() + timeout_ms;
+	int64_t deadline = timeout_ms < 0 ? -1 : clock_now_ms() + timeout_ms;
 	unsigned wanted = 0;
 
 	while (wanted < CTL_TYPE_MAX - 1 && !(mask & (1u << wanted)))

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "cgroup/internal.h"
@@ -276,7 +277,7 @@ static int populated(const struct cgroup *cg, int i, pid_t *ret)
 	return r == -ENODEV ? 0 : r;
 }
 
-void cg_wait_change(int events_fd, uint64_t left_ms, unsigned *pause_ms)
+void cg_wait_change(int events_fd, int64_t left_ms, unsigned *pause_ms)
 {
 	struct pollfd p = { .fd = events_fd, .events = POLLPRI };
 
@@ -290,7 +291,7 @@ void cg_wait_change(int events_fd, uint64_t left_ms, unsigned *pause_ms)
 
 int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e)
 {
-	uint64_t deadline = cg_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+	int64_t deadline = clock_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
 	int i = cg_main_hier(cg), r;
 	unsigned pause_ms = 1;
 	char who[256], text[256];
@@ -309,7 +310,7 @@ int cg_wait_empty(const struct cgroup *cg, int timeout_ms, struct err *e)
 			return err_sys(e, r, "list the processes of cgroup %s", cg->path);
 		if (r == 0)
 			return 0;
-		uint64_t now = cg_now_ms();
+		int64_t now = clock_now_ms();
 		if (now >= deadline)
 			break;
 		cg_wait_change(events_fd, deadline - now, &pause_ms);

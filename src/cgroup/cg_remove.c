@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cgroup/internal.h"
@@ -104,7 +105,7 @@ static int still_busy(int fd, const char *rel, int r, struct err *e)
 	return err_sys(e, r, "remove cgroup %s%s%s%s", rel, who[0] ? " (" : "", who, who[0] ? " is in it)" : "");
 }
 
-static int remove_one(int root_fd, const struct cg_hier *h, const char *path, const char *token, uint64_t deadline,
+static int remove_one(int root_fd, const struct cg_hier *h, const char *path, const char *token, int64_t deadline,
 		      struct err *e)
 {
 	char rel[CG_REL_MAX];
@@ -128,7 +129,7 @@ static int remove_one(int root_fd, const struct cg_hier *h, const char *path, co
 			break;
 		if (r != -EBUSY && r != -ENOTEMPTY)
 			return err_sys(e, r, "remove cgroup %s", rel);
-		if (cg_now_ms() >= deadline)
+		if (clock_now_ms() >= deadline)
 			return still_busy(fd, rel, r, e);
 		cg_sleep_ms(ms);
 	}
@@ -166,7 +167,7 @@ void cg_prune_parents(int root_fd, const struct cg_hier *h, const char *path)
 
 int cg_remove(const struct cg_layout *l, const char *path, const char *token, int timeout_ms, struct err *e)
 {
-	uint64_t deadline = cg_now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0);
+	int64_t deadline = clock_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
 	scoped_fd int root_fd = open(CG_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int result = 0;
 

@@ -135,14 +135,6 @@ void cg_sleep_ms(unsigned ms)
 	nanosleep(&t, NULL);
 }
 
-uint64_t cg_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 const char *cg_describe_pid(pid_t pid, char *buf, size_t size)
 {
 	char path[64], stat[512], wchan[128];

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/num.h"
 #include "cgroup/internal.h"
 #include "cgroup/sdbus.h"
@@ -271,7 +272,7 @@ int cg_scope_start(const struct cg_manager *m, const struct cg_unit *u, const st
 		if (r != -EREMOTEIO || !streq(b.error_name, "org.freedesktop.systemd1.UnitExists"))
 			break;
 		r = make_way(&b, u->name, e);
-	} while (r == 0 && cg_now_ms() < b.deadline_ms);
+	} while (r == 0 && clock_now_ms() < b.deadline_ms);
 	sdbus_close(&b);
 	return r;
 }

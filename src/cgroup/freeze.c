@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "cgroup/internal.h"
@@ -131,7 +132,7 @@ static int all_frozen(int dfd, bool v2)
 
 static int wait_frozen(const struct cgroup *cg, int i, int timeout_ms)
 {
-	uint64_t deadline = cg_now_ms() + (uint64_t)timeout_ms;
+	int64_t deadline = clock_now_ms() + timeout_ms;
 	bool v2 = cg->lay->h[i].v2;
 	unsigned pause_ms = 1;
 	char text[256];
@@ -144,7 +145,7 @@ static int wait_frozen(const struct cgroup *cg, int i, int timeout_ms)
 		int r = all_frozen(cg->dfd[i], v2);
 		if (r != 0)
 			return r < 0 ? r : 0;
-		uint64_t now = cg_now_ms();
+		int64_t now = clock_now_ms();
 		if (now >= deadline)
 			return -ETIMEDOUT;
 		cg_wait_change(events_fd, deadline - now, &pause_ms);

@@ -200,10 +200,9 @@ int cg_pids_in(const struct cgroup *cg, int i, struct oci_arena *a, pid_t **ret,
 int cg_v1_thaw(int dfd, void *arg);
 /* Wait until something changes in a cgroup, at most `left_ms`: v2 tells by `events_fd` (cgroup.events, read before), v1
  * (-1) has to be asked again, a little later each time: *pause_ms begins with 1. */
-void cg_wait_change(int events_fd, uint64_t left_ms, unsigned *pause_ms);
+void cg_wait_change(int events_fd, int64_t left_ms, unsigned *pause_ms);
 /* Wait in the kernel for at most `ms`. */
 void cg_sleep_ms(unsigned ms);
-uint64_t cg_now_ms(void);
 /* "process 42 (sleep), state D, waits in nfs_wait": for errors about what doesn't go away. */
 const char *cg_describe_pid(pid_t pid, char *buf, size_t size);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "cgroup/internal.h"
 
 #define SYSTEMD "org.freedesktop.systemd1"
@@ -55,16 +56,16 @@ static int load_api(struct sdbus_api *api, struct err *e)
 	return 0;
 }
 
-static uint64_t elapsed_ms(const struct sdbus *b)
+static int64_t elapsed_ms(const struct sdbus *b)
 {
-	return cg_now_ms() - b->begun_ms;
+	return clock_now_ms() - b->begun_ms;
 }
 
 static uint64_t left_usec(const struct sdbus *b)
 {
-	uint64_t now = cg_now_ms();
+	int64_t left = b->deadline_ms - clock_now_ms();
 
-	return now < b->deadline_ms ? (b->deadline_ms - now) * 1000 : 0;
+	return left > 0 ? (uint64_t)left * 1000 : 0;
 }
 
 /* Work on the connection until *done. sd_bus_call() isn't used: it waits without a limit for the connection itself. */
@@ -89,8 +90,8 @@ static int run_until(struct sdbus *b, const bool *done)
 
 int sdbus_open(struct sdbus *b, bool user, int timeout_ms, struct err *e)
 {
-	*b = (struct sdbus){ .begun_ms = cg_now_ms() };
-	b->deadline_ms = b->begun_ms + (uint64_t)timeout_ms;
+	*b = (struct sdbus){ .begun_ms = clock_now_ms() };
+	b->deadline_ms = b->begun_ms + timeout_ms;
 	int r = load_api(&b->api, e);
 	if (r < 0)
 		return -ENOSYS;
@@ -139,7 +140,7 @@ static int explain_failure(struct sdbus *b, const sd_bus_error *error, const cha
 {
 	snprintf(b->error_name, sizeof(b->error_name), "%s", error->name ? error->name : "");
 	if (streq(b->error_name, "org.freedesktop.DBus.Error.NoReply") || streq(b->error_name, "org.freedesktop.DBus.Error.Timeout"))
-		return err_set(e, ERR_SYS, ETIMEDOUT, "%s: no answer from systemd after %llu ms", what, (unsigned long long)elapsed_ms(b));
+		return err_set(e, ERR_SYS, ETIMEDOUT, "%s: no answer from systemd after %lld ms", what, (long long)elapsed_ms(b));
 	err_set(e, ERR_SYS, 0, "%s: %.300s (%s)", what, error->message ? error->message : "refused", b->error_name);
 	return -EREMOTEIO;
 }
@@ -159,7 +160,7 @@ int sdbus_call(struct sdbus *b, sd_bus_message *m, const char *what, sd_bus_mess
 		r = run_until(b, &a.done);
 	b->api.slot_unref(slot);
 	if (r == -ETIMEDOUT)
-		return err_set(e, ERR_SYS, ETIMEDOUT, "%s: no answer from systemd after %llu ms", what, (unsigned long long)elapsed_ms(b));
+		return err_set(e, ERR_SYS, ETIMEDOUT, "%s: no answer from systemd after %lld ms", what, (long long)elapsed_ms(b));
 	if (r < 0)
 		return err_sys(e, r, "%s", what);
 	const sd_bus_error *error = b->api.message_get_error(a.m);
@@ -222,12 +223,12 @@ int sdbus_call_job(struct sdbus *b, sd_bus_message *m, const char *what, struct 
 		return err_sys(e, r, "%s: read the answer", what);
 	r = run_until(b, &b->job_ended);
 	if (r == -ETIMEDOUT)
-		return err_set(e, ERR_SYS, ETIMEDOUT, "%s: the job %s has not ended after %llu ms", what, b->job, (unsigned long long)elapsed_ms(b));
+		return err_set(e, ERR_SYS, ETIMEDOUT, "%s: the job %s has not ended after %lld ms", what, b->job, (long long)elapsed_ms(b));
 	if (r < 0)
 		return err_sys(e, r, "%s", what);
 	if (streq(b->job_result, "done"))
 		return 0;
-	err_set(e, ERR_SYS, 0, "%s: the job %s ended with \"%s\" after %llu ms", what, b->job, b->job_result, (unsigned long long)elapsed_ms(b));
+	err_set(e, ERR_SYS, 0, "%s: the job %s ended with \"%s\" after %lld ms", what, b->job, b->job_result, (long long)elapsed_ms(b));
 	return -EREMOTEIO;
 }
 

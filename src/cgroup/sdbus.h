@@ -37,7 +37,7 @@ struct sdbus_api {
 struct sdbus {
 	struct sdbus_api api;
 	sd_bus *bus;
-	uint64_t begun_ms, deadline_ms; /* CLOCK_MONOTONIC */
+	int64_t begun_ms, deadline_ms; /* CLOCK_MONOTONIC */
 	char error_name[96]; /* D-Bus name of the last call's error, "" for none */
 	/* The job that is waited for, and how it ended: "done", "failed", "timeout", … */
 	char job[SDBUS_JOB_MAX], job_result[32];

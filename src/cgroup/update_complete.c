@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/num.h"
 #include "cgroup/internal.h"
@@ -119,7 +120,8 @@ int cg_update_complete(const struct cgroup *cg, struct oci_resources *r, struct 
 
 int cg_reclaim(const struct cgroup *cg, const char *token, uint64_t bytes, int timeout_ms, uint64_t *ret, struct err *e)
 {
-	uint64_t deadline = cg_now_ms() + (uint64_t)timeout_ms, asked = 0;
+	int64_t deadline = clock_now_ms() + timeout_ms;
+	uint64_t asked = 0;
 	int i = cg_layout_find(cg->lay, "memory");
 	int64_t before, after;
 	char text[NUM_U64_MAX_CHARS];
@@ -134,7 +136,7 @@ int cg_reclaim(const struct cgroup *cg, const char *token, uint64_t bytes, int t
 		return err_set(e, ERR_STATE, ENOENT, "read memory.current of cgroup %s", cg->path);
 	if (cg_owner_of(cg, i, token) == CG_OWNER_OTHER)
 		return err_set(e, ERR_STATE, EPERM, "reclaim memory of cgroup %s: it carries another container's token", cg->path);
-	while (r == 0 && asked < bytes && cg_now_ms() < deadline) {
+	while (r == 0 && asked < bytes && clock_now_ms() < deadline) {
 		uint64_t step = bytes - asked < RECLAIM_STEP ? bytes - asked : RECLAIM_STEP;
 
 		r = io_write_once_at(cg->dfd[i], "memory.reclaim", text, num_print_u64(text, step));

@@ -10,8 +10,8 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
@@ -125,14 +125,6 @@ static bool drain(int fd, struct run *r, bool keep)
 	return true;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* What poll waits for: for ever without a deadline, not at all once the hook has ended. */
 static int poll_time(bool ended, int64_t deadline)
 {
@@ -140,7 +132,7 @@ static int poll_time(bool ended, int64_t deadline)
 		return 0;
 	if (deadline < 0)
 		return -1;
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - clock_now_ms();
 	return left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
 }
 
@@ -148,7 +140,7 @@ static int poll_time(bool ended, int64_t deadline)
  * them at the hook's end is read, no more. */
 static void watch(struct run *r, uint32_t timeout_s)
 {
-	int64_t deadline = timeout_s ? now_ms() + (int64_t)timeout_s * 1000 : -1;
+	int64_t deadline = timeout_s ? clock_now_ms() + (int64_t)timeout_s * 1000 : -1;
 	struct pollfd p[3] = { { r->out_fd, POLLIN, 0 }, { r->err_fd, POLLIN, 0 }, { r->pidfd, POLLIN, 0 } };
 	bool ended = false;
 
@@ -167,7 +159,7 @@ static void watch(struct run *r, uint32_t timeout_s)
 			ended = true;
 			p[2].fd = -1;
 		}
-		if (ended || deadline < 0 || now_ms() < deadline)
+		if (ended || deadline < 0 || clock_now_ms() < deadline)
 			continue;
 		r->timed_out = true;
 		deadline = -1;

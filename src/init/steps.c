@@ -3,8 +3,8 @@
 #include "init/init.h"
 
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 #define STR(s) (init_str(in, s) ? init_str(in, s) : "")
@@ -108,20 +108,12 @@ static int explain(struct init *in, uint32_t index, int r)
 	return err_at(e, r, init_str(in, s->origin));
 }
 
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static void note(const struct init *in, uint32_t index, int64_t start)
 {
 	char what[INIT_TEXT_MAX];
 
 	steps_describe(in, &in->steps[index], what, sizeof(what));
-	log_debug("step %u %s %dus", index + 1, what, (int)(now_us() - start));
+	log_debug("step %u %s %dus", index + 1, what, (int)((clock_now_ns() - start) / 1000));
 }
 
 static void close_used(struct init *in, int slot, uint32_t index)
@@ -134,7 +126,7 @@ static int run_one(struct init *in, uint32_t index)
 {
 	const struct step *s = &in->steps[index];
 	bool debug = log_enabled(LOG_LVL_DEBUG);
-	int64_t start = debug ? now_us() : 0;
+	int64_t start = debug ? clock_now_ns() : 0;
 	char line[ERR_RENDER_MAX];
 
 	in->kernel[0] = '\0';

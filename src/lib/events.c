@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "lib/stats.h"
 
@@ -58,7 +59,7 @@ static int round_of(struct stream *s, struct err *e)
 		{ .fd = s->pidfd, .events = POLLIN },
 		{ .fd = s->oom.fd, .events = s->oom.events },
 	};
-	int64_t left = s->next_ms - proc_now_ms();
+	int64_t left = s->next_ms - clock_now_ms();
 	int r = 0;
 
 	if (poll(p, ARRAY_LEN(p), left > 0 ? (int)left : 0) < 0 && errno != EINTR)
@@ -67,10 +68,10 @@ static int round_of(struct stream *s, struct err *e)
 	s->ended = p[0].revents;
 	if (p[0].revents || p[1].revents)
 		r = emit_oom(s, e);
-	if (r >= 0 && !s->ended && proc_now_ms() >= s->next_ms) {
+	if (r >= 0 && !s->ended && clock_now_ms() >= s->next_ms) {
 		r = emit_stats(s, e);
 		/* Not late for all that follow because one was. */
-		while (s->next_ms <= proc_now_ms())
+		while (s->next_ms <= clock_now_ms())
 			s->next_ms += s->o->interval_ms;
 	}
 	return r;
@@ -80,7 +81,7 @@ static int follow(struct stream *s, struct oci_arena *a, struct err *e)
 {
 	int r = cg_oom_watch_open(&s->cg, &s->oom, e);
 
-	s->next_ms = proc_now_ms() + s->o->interval_ms;
+	s->next_ms = clock_now_ms() + s->o->interval_ms;
 	while (r >= 0 && !s->ended)
 		r = round_of(s, e);
 	cg_oom_watch_close(&s->oom);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
@@ -134,7 +135,7 @@ static int read_net(const struct container *c, struct oci_arena *a, struct hull_
 
 int stats_read(const struct container *c, const struct cgroup *cg, struct oci_arena *a, struct hull_stats *ret, struct err *e)
 {
-	*ret = (struct hull_stats){ .id = c->rec.id, .status = c->status, .pid = c->rec.init.pid, .time_ns = proc_now_ns() };
+	*ret = (struct hull_stats){ .id = c->rec.id, .status = c->status, .pid = c->rec.init.pid, .time_ns = clock_now_ns() };
 	int r = cg_stats_read(cg, a, &ret->cg, e);
 	if (r == 0)
 		r = read_net(c, a, ret, e);

@@ -2,6 +2,7 @@
 /* wait: sleep until a container has ended, and say how. Its parent is somebody else: see exit.c. */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "lib/container.h"
 #include "ocispec/ocispec.h"
@@ -20,13 +21,13 @@ static int status_of(const struct oci_state_exit *x, const char *id, int *ret, s
 /* 0 when it has exited. */
 static int sleep_until_end(const struct container *c, int pidfd, int64_t timeout_ms, struct err *e)
 {
-	int64_t end = proc_now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 	int r = 0;
 
 	while (r == 0) {
-		int64_t left = timeout_ms < 0 ? INT32_MAX : end - proc_now_ms();
+		int64_t left = timeout_ms < 0 ? INT32_MAX : end - clock_now_ms();
 		r = proc_exited(pidfd, left > INT32_MAX ? INT32_MAX : (int)left);
-		if (r == 0 && timeout_ms >= 0 && proc_now_ms() >= end) {
+		if (r == 0 && timeout_ms >= 0 && clock_now_ms() >= end) {
 			err_set(e, ERR_STATE, 0, "container \"%s\" has not ended within %lld ms: it is %s", c->rec.id, (long long)timeout_ms,
 				oci_status_word(state_status(&c->dir, &c->rec)));
 			return -ETIMEDOUT;

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 
 #ifndef DEVPTS_SUPER_MAGIC
@@ -46,26 +47,18 @@ int console_check(int fd, struct err *e)
 	return 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* A full backlog is EAGAIN, and no poll tells when it has room (unix(7)): ask again until the deadline. */
 static int connect_in_time(int sock, const struct sockaddr_un *at)
 {
 	const struct timespec pause = { .tv_nsec = CONNECT_RETRY_MS * 1000000L };
-	int64_t deadline = now_ms() + SOCKET_DEADLINE_MS;
+	int64_t deadline = clock_now_ms() + SOCKET_DEADLINE_MS;
 
 	while (connect(sock, (const struct sockaddr *)at, sizeof(*at)) < 0) {
 		if (errno == EINTR)
 			continue;
 		if (errno != EAGAIN)
 			return -errno;
-		if (now_ms() >= deadline)
+		if (clock_now_ms() >= deadline)
 			return -ETIMEDOUT;
 		nanosleep(&pause, NULL);
 	}
@@ -98,13 +91,13 @@ int console_connect(const char *path, const char *option, struct err *e)
 int console_send(int sock, int fd, const char *text, const char *what, struct err *e)
 {
 	struct pollfd p = { .fd = sock, .events = POLLOUT };
-	int64_t deadline = now_ms() + SOCKET_DEADLINE_MS;
+	int64_t deadline = clock_now_ms() + SOCKET_DEADLINE_MS;
 	/* A message without a byte would be no message on a stream. */
 	size_t len = *text ? strlen(text) : 1;
 	int r;
 
 	while ((r = fd_send(sock, text, len, fd)) == -EAGAIN) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_now_ms();
 		if (left <= 0 || (poll(&p, 1, (int)left) < 0 && errno != EINTR)) {
 			r = left <= 0 ? -ETIMEDOUT : -errno;
 			break;

@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "base/io.h"
@@ -55,14 +55,6 @@ struct running {
 	int pidfd;
 	int stderr_fd;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- the child: shares our memory until it execs, so it may only make system calls ---- */
 
@@ -226,7 +218,7 @@ static int wait_ended(struct running *h, int64_t deadline, struct tail *t)
 		struct pollfd p[] = { { .fd = h->pidfd, .events = POLLIN }, { .fd = h->stderr_fd, .events = POLLIN } };
 		int timeout = -1;
 		if (deadline >= 0) {
-			int64_t left = deadline - now_ms();
+			int64_t left = deadline - clock_now_ms();
 			timeout = left < 0 ? 0 : left > 1000000 ? 1000000
 								: (int)left;
 		}
@@ -237,7 +229,7 @@ static int wait_ended(struct running *h, int64_t deadline, struct tail *t)
 			read_stderr(&h->stderr_fd, t);
 		if (r > 0 && p[0].revents)
 			return 1;
-		if (deadline >= 0 && now_ms() >= deadline)
+		if (deadline >= 0 && clock_now_ms() >= deadline)
 			return 0;
 	}
 }
@@ -297,7 +289,7 @@ static int kill_group(struct running *h, const struct oci_hook *hook, const stru
 
 	/* Not reaped yet: the pid, and so the group's number, can't belong to anyone else. */
 	kill(-h->pid, SIGKILL);
-	int r = wait_ended(h, now_ms() + KILL_WAIT_MS, t);
+	int r = wait_ended(h, clock_now_ms() + KILL_WAIT_MS, t);
 	if (r > 0)
 		r = reap(h, &si, t, e);
 	else
@@ -320,7 +312,7 @@ static int attend(struct running *h, const struct oci_hook *hook, const struct l
 
 	/* Beyond the clock's range is as good as none. */
 	if (hook->timeout.set && hook->timeout.v < INT32_MAX)
-		deadline = now_ms() + hook->timeout.v * 1000;
+		deadline = clock_now_ms() + hook->timeout.v * 1000;
 	int r = wait_ended(h, deadline, &t);
 	if (r == 0)
 		return kill_group(h, hook, l, &t, e);
@@ -406,12 +398,12 @@ static int run_named(const char *list, const struct oci_hook *hooks, size_t i, c
 {
 	struct oci_arena a = { 0 };
 	char path[64];
-	int64_t began = now_ms();
+	int64_t began = clock_now_ms();
 
 	int r = run_one(&hooks[i], state_json, cwd, files, &a, e);
 	oci_arena_release(&a);
 	snprintf(path, sizeof(path), "hooks.%s[%zu]", list, i);
-	log_debug("%s: %s: %lld ms", path, hooks[i].path, (long long)(now_ms() - began));
+	log_debug("%s: %s: %lld ms", path, hooks[i].path, (long long)(clock_now_ms() - began));
 	return r < 0 ? err_at(e, r, path) : 0;
 }
 

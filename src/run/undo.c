@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "cgroup/systemd.h"
@@ -23,7 +24,7 @@ struct undo_ctx {
 
 static int time_left(const struct undo_ctx *u)
 {
-	int64_t left = u->deadline - proc_now_ms();
+	int64_t left = u->deadline - clock_now_ms();
 
 	return left > 0 ? (int)left : 0;
 }
@@ -208,7 +209,7 @@ static int undo_all(struct undo_ctx *u, struct err *e)
 
 int undo_run(const struct state_rec *rec, int timeout_ms, struct err *e)
 {
-	struct undo_ctx u = { .rec = rec, .deadline = proc_now_ms() + timeout_ms, .pidfd = -1 };
+	struct undo_ctx u = { .rec = rec, .deadline = clock_now_ms() + timeout_ms, .pidfd = -1 };
 
 	if (is_other_boot(rec)) {
 		log_debug("container %s is of another boot: nothing of it is left to undo", rec->id);

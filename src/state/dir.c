@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
@@ -94,12 +95,12 @@ int state_try_lock(int dfd)
  * ask again and again, a little later each time. */
 static int lock_within(int dfd, int timeout_ms)
 {
-	int64_t end = proc_now_ms() + timeout_ms;
+	int64_t end = clock_now_ms() + timeout_ms;
 	long pause_ms = 1;
 
 	for (;;) {
 		int fd = state_try_lock(dfd);
-		int64_t left = end - proc_now_ms();
+		int64_t left = end - clock_now_ms();
 		if (fd != -EWOULDBLOCK || left <= 0)
 			return fd;
 		long ms = left < pause_ms ? (long)left : pause_ms;

@@ -14,9 +14,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/io.h"
 
@@ -180,10 +180,10 @@ int proc_exited(int pidfd, int timeout_ms)
 	/* Readable when the whole thread group is dead; a leader that is a zombie beside living threads
 	 * doesn't count (pidfd_open(2)). */
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
-	int64_t end = proc_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
+	int64_t end = clock_now_ms() + (timeout_ms > 0 ? timeout_ms : 0);
 
 	for (;;) {
-		int64_t left = end - proc_now_ms();
+		int64_t left = end - clock_now_ms();
 		int r = poll(&p, 1, left > 0 ? (int)left : 0);
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -255,15 +255,3 @@ const char *proc_describe(pid_t pid, char *buf, size_t size)
 	return buf;
 }
 
-int64_t proc_now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-int64_t proc_now_ms(void)
-{
-	return proc_now_ns() / 1000000;
-}

@@ -150,10 +150,6 @@ bool proc_is_ns_init(pid_t pid);
 int proc_kill(int pidfd, int sig);
 /* "17 (name, state D in wait_channel)". Returns buf. */
 const char *proc_describe(pid_t pid, char *buf, size_t size);
-/* Milliseconds of CLOCK_MONOTONIC, for deadlines. */
-int64_t proc_now_ms(void);
-/* The same in nanoseconds. */
-int64_t proc_now_ns(void);
 
 /* ---- exit.c ---- */
 
