@@ -187,9 +187,9 @@ int finale_limits(struct init *in);
 int creds_securebits(struct init *in);
 /* Non-dumpable, and no longer than the parent lives: a change of ids, capabilities or user namespace undoes both. */
 int creds_guard(void);
-/* What is made from here on belongs to these; our rights stay. */
 /* Be effectively `uid`, for checks that ask who we are instead of what we may; our rights stay. */
 int creds_act_as(uint32_t uid);
+/* What is made from here on belongs to these; our rights stay. */
 int creds_make_files_as(uint32_t uid, uint32_t gid);
 int creds_drop(struct init *in);
 int creds_check(struct init *in, bool keep_admin);

@@ -61,6 +61,28 @@ def result(p):
     return p.returncode, out, err
 
 
+def detach_held(c):
+    """Run it with a pipe for its input: the end to write to."""
+    ours, theirs = os.pipe()
+    c.detach(stdin=ours)
+    os.close(ours)
+    return theirs
+
+
+def wait_through_the_end(c):
+    """A `wait` that is stopped while its container, which exits with 42 at a line of input, ends and is reaped."""
+    theirs = detach_held(c)
+    pid = c.pid
+    p = waiting(c)
+    p.send_signal(signal.SIGSTOP)
+    os.write(theirs, b"\n")
+    assert reap(pid) == 42
+    assert not os.path.exists(f"/proc/{pid}")
+    p.send_signal(signal.SIGCONT)
+    os.close(theirs)
+    return p
+
+
 @pytest.mark.parametrize("status", [0, 3, 137])
 def test_a_zombie_tells(container, parent, status):
     """Its parent hasn't looked yet: the kernel has it in /proc."""
@@ -105,9 +127,7 @@ def test_nobody_watched(container):
 def test_wait_before_the_end(container, parent, end, status, how):
     """wait sees it first, from its zombie; the record keeps it after the reaping."""
     c = container(args=["/bin/sh", "-c", f"read x; {end or 'sleep 1000'}"])
-    ours, theirs = os.pipe()
-    c.detach(stdin=ours)
-    os.close(ours)
+    theirs = detach_held(c)
     pid = c.pid
     p = waiting(c)
     before = datetime.now(timezone.utc)
@@ -130,35 +150,14 @@ def test_wait_before_the_end(container, parent, end, status, how):
 def test_wait_after_the_reaping(container, parent):
     """Stopped while its process ends and is reaped: the pidfd that it holds has the status."""
     c = container(args=["/bin/sh", "-c", "read x; exit 42"])
-    ours, theirs = os.pipe()
-    c.detach(stdin=ours)
-    os.close(ours)
-    pid = c.pid
-    p = waiting(c)
-    p.send_signal(signal.SIGSTOP)
-    os.write(theirs, b"\n")
-    assert reap(pid) == 42
-    assert not os.path.exists(f"/proc/{pid}")
-    p.send_signal(signal.SIGCONT)
-    assert result(p) == (42, "", "")
-    os.close(theirs)
+    assert result(wait_through_the_end(c)) == (42, "", "")
     assert c.state()["exit"]["code"] == 42
 
 
 @pytest.mark.skipif(has(KEPT), reason="this machine has Linux 6.15")
 def test_wait_too_late_says_so(container, parent):
     c = container(args=["/bin/sh", "-c", "read x; exit 42"])
-    ours, theirs = os.pipe()
-    c.detach(stdin=ours)
-    os.close(ours)
-    pid = c.pid
-    p = waiting(c)
-    p.send_signal(signal.SIGSTOP)
-    os.write(theirs, b"\n")
-    reap(pid)
-    p.send_signal(signal.SIGCONT)
-    rc, out, err = result(p)
-    os.close(theirs)
+    rc, out, err = result(wait_through_the_end(c))
     assert rc == 255 and out == ""
     assert re.fullmatch(rf'hull: container "{c.id}" has ended, but how is not known: its parent took .*\(Linux 6\.15 does\)\n', err)
     exit = c.state()["exit"]
@@ -291,9 +290,7 @@ def test_no_exit_before_the_end(container):
 
 def test_events_writes_it_down_too(container, parent):
     c = container(args=["/bin/sh", "-c", "read x; exit 6"])
-    ours, theirs = os.pipe()
-    c.detach(stdin=ours)
-    os.close(ours)
+    theirs = detach_held(c)
     pid = c.pid
     p = c.runtime.popen("events", "--interval", "60s", c.id, stdout=-1, stderr=-1, text=True)
     wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), scaled(5), "events to sleep")
