@@ -247,7 +247,7 @@ static int open_bind_place(struct init *in, const struct step *s, int source)
 	if (fstat(source, &st) < 0)
 		return -errno;
 	if (S_ISDIR(st.st_mode))
-		fd = rootfs_dir(in->root_fd, init_path(in, s->u.bind.at), 0, DIR_MODE, NULL);
+		fd = open_dir(in, s->u.bind.at, s->u.bind.flags, NULL);
 	else
 		fd = rootfs_file(in->root_fd, init_path(in, s->u.bind.at), FILE_MODE, DIR_MODE, NULL);
 	if ((fd == -ENOTDIR && S_ISDIR(st.st_mode)) || fd == -EISDIR)

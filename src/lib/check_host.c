@@ -15,10 +15,8 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "sys/ns.h"
 
-#ifndef NSFS_MAGIC
-#define NSFS_MAGIC 0x6e736673
-#endif
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
 /* Everything relative counts from the bundle. */
@@ -119,22 +117,15 @@ static void check_hooks(struct check *c)
 		check_add(c, HULL_NOTE, check_text(c, "hooks.startContainer[%zu].path", i), "\"%s\" — is looked up in the container", h->start_container[i].path);
 }
 
-/* A FIFO would block, a device may do something when it is opened: the file system is asked first. */
 static void check_namespace(struct check *c, const char *where, const struct oci_namespace *ns)
 {
-	scoped_fd int at = open(ns->path, O_PATH | O_CLOEXEC);
-	struct statfs fs;
+	scoped_fd int fd = ns_open(ns->path);
 
-	if (at < 0) {
-		check_add(c, HULL_ERROR, where, "\"%s\" — %s", ns->path, err_text(errno));
+	if (fd < 0) {
+		check_add(c, HULL_ERROR, where, "\"%s\" — %s", ns->path, fd == -ENOTTY ? "is not a namespace" : err_text(-fd));
 		return;
 	}
-	if (fstatfs(at, &fs) < 0 || fs.f_type != NSFS_MAGIC) {
-		check_add(c, HULL_ERROR, where, "\"%s\" — is not a namespace", ns->path);
-		return;
-	}
-	scoped_fd int fd = open(ns->path, O_RDONLY | O_CLOEXEC);
-	int kind = fd < 0 ? -1 : ioctl(fd, NS_GET_NSTYPE);
+	int kind = ioctl(fd, NS_GET_NSTYPE);
 	if (kind < 0)
 		check_add(c, HULL_ERROR, where, "\"%s\" — %s", ns->path, err_text(errno));
 	else if (plan_clone_flag(ns->type) && (uint32_t)kind != plan_clone_flag(ns->type))

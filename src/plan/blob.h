@@ -84,7 +84,7 @@ enum {
 
 /* flags of step.u.mnt, step.u.bind, step.u.link, step.u.join */
 enum {
-	MNT_REAL_DIR = 1 << 0,      /* proc, sysfs: the destination must be an ordinary directory, no symlink on the way (SEC-06) */
+	MNT_REAL_DIR = 1 << 0,      /* proc, sysfs, and a bind in its place: the destination must be an ordinary directory, no symlink on the way (SEC-06) */
 	MNT_COVERED_MODE = 1 << 1,  /* tmpfs without mode=: takes the mode of the directory that it covers */
 	MNT_LEGACY_IVERSION = 1 << 2, /* the words that fsconfig doesn't know: applied by mount(2), MS_REMOUNT */
 	MNT_LEGACY_SILENT = 1 << 3,

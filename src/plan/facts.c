@@ -13,6 +13,7 @@
 #include "base/num.h"
 #include "plan/plan.h"
 #include "sys/mnt.h"
+#include "sys/ns.h"
 
 #ifndef OPEN_TREE_NAMESPACE
 #define OPEN_TREE_NAMESPACE 2
@@ -90,11 +91,41 @@ int facts_detect(struct facts *ret, struct err *e)
 	return cg_layout_detect(&ret->cg, e);
 }
 
+static bool mounts_sysfs(const struct oci_config *cfg)
+{
+	for (size_t i = 0; i < cfg->n_mounts; i++)
+		if (cfg->mounts[i].type && streq(cfg->mounts[i].type, "sysfs"))
+			return true;
+	return false;
+}
+
+/* A sysfs shows the network namespace of who mounts it, and wants CAP_SYS_ADMIN over that (net_current_may_mount() in net/core/net-sysfs.c). Who has it in the
+ * own user namespace has it in all below. Without it a container is set up in its user namespace, in which one has all capabilities; one that is new owns
+ * nothing of what was there before. */
+static bool is_sysfs_refused(const struct facts *f, const struct oci_config *cfg)
+{
+	const struct oci_namespace *net = plan_find_namespace(cfg, OCI_NS_NETWORK), *user = plan_find_namespace(cfg, OCI_NS_USER);
+	bool admin = f->caps & (1ull << CAP_SYS_ADMIN);
+
+	if ((net && !net->path) || !mounts_sysfs(cfg))
+		return false;
+	scoped_fd int net_fd = ns_open(net ? net->path : "/proc/self/ns/net");
+	const char *ours = admin ? "/proc/self/ns/user" : user ? user->path : NULL;
+	/* A path that leads nowhere has an error of its own when it is joined. */
+	if (net_fd < 0)
+		return false;
+	scoped_fd int user_fd = ours ? ns_open(ours) : -EBADF;
+	return user_fd < 0 || !ns_is_below(net_fd, user_fd);
+}
+
 int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *e)
 {
 	const struct oci_namespace *mnt = plan_find_namespace(cfg, OCI_NS_MOUNT);
 
-	if (f->foreign || f->euid != 0 || (mnt && !mnt->path))
+	if (f->foreign)
+		return 0;
+	f->sysfs_refused = is_sysfs_refused(f, cfg);
+	if (f->euid != 0 || (mnt && !mnt->path))
 		return 0;
 	int r = mnt_tree_stays();
 	if (r < 0)
@@ -186,6 +217,8 @@ static int parse_line(char *line, struct facts *f, struct err *e)
 		f->open_tree_namespace = n != 0;
 	else if (streq(line, "trees_dissolve"))
 		f->trees_dissolve = n != 0;
+	else if (streq(line, "sysfs_refused"))
+		f->sysfs_refused = n != 0;
 	else if (streq(line, "apparmor"))
 		f->apparmor = n != 0;
 	else if (streq(line, "selinux"))

@@ -20,6 +20,7 @@ struct facts {
 	bool procfs_pidns;        /* procfs takes pidns= (seen from 6.17) */
 	bool open_tree_namespace; /* open_tree(2) makes mount namespaces (7.0) */
 	bool trees_dissolve;      /* a detached tree loses its mounts with its last descriptor (seen on 7.3; 6.18 leaves them to who has its root there) */
+	bool sysfs_refused;       /* the network namespace of the container belongs to a user namespace in which nobody of ours may mount it */
 	bool apparmor, selinux;   /* active on this host */
 	bool foreign;             /* read from a text: nothing may be asked of the machine that we are on */
 	struct cg_layout cg;
@@ -27,7 +28,7 @@ struct facts {
 };
 
 int facts_detect(struct facts *ret, struct err *e);
-/* What costs too much to be looked at for every container: only where `cfg` depends on it. Nothing when `f` is foreign or not root's. */
+/* What costs too much to be looked at for every container: only where `cfg` depends on it. Nothing when `f` is foreign. */
 int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *e);
 /* Read facts from a text of "key value" lines (tests/plan): only what is named differs from a fixed modern v2 host with root. */
 int facts_parse(const char *text, struct facts *ret, struct err *e);

@@ -14,6 +14,7 @@ struct mount_job {
 	const char *where; /* "mounts[3]" */
 	const char *at;    /* cleaned destination */
 	struct mount_words w;
+	uint32_t place;    /* MNT_REAL_DIR of a bind */
 };
 
 /* Over these files of proc lxcfs and its like put their own; anything else below /proc could fake what we or the program rely on (SEC-14). */
@@ -114,7 +115,7 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	s->u.bind.clr = j->w.clr;
 	s->u.bind.rset = j->w.rset;
 	s->u.bind.rclr = j->w.rclr;
-	s->u.bind.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.idmap == MOUNT_IDMAP_REC ? BIND_IDMAP_REC : 0) | j->w.links;
+	s->u.bind.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.idmap == MOUNT_IDMAP_REC ? BIND_IDMAP_REC : 0) | j->w.links | j->place;
 	s->u.bind.idmap = idmap;
 	s->u.bind.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
 	s->u.bind.at = plan_path(p, j->at);
@@ -231,6 +232,20 @@ static void add_new_superblock(struct plan *p, const struct mount_job *j)
 	add_late_propagation(p, &p->steps[index], j);
 }
 
+/* No sysfs of this network namespace can be had: the caller's own, of which nothing can be written to, is what such a container gets from crun, and from podman
+ * by its configuration. */
+static int add_host_sysfs(struct plan *p, const struct mount_job *j, struct err *e)
+{
+	struct oci_mount m = { .destination = j->m->destination, .source = "/sys", .type = "bind" };
+	struct mount_job bind = { .m = &m, .where = j->where, .at = j->at, .place = MNT_REAL_DIR };
+
+	log_warn("%s: the user namespace that owns the network namespace gives no right to mount a sysfs of it: /sys of the host is there instead, read-only", j->where);
+	bind.w.bind = bind.w.recursive = bind.w.ro = true;
+	bind.w.rset = ((j->w.set | j->w.rset) & ~(uint64_t)MOUNT_ATTR__ATIME) | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	bind.w.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
+	return add_bind(p, &bind, e);
+}
+
 static int add_one(struct plan *p, const struct mount_job *j, struct err *e)
 {
 	const char *type = j->m->type;
@@ -255,6 +270,8 @@ static int add_one(struct plan *p, const struct mount_job *j, struct err *e)
 		return err_config(e, plan_text(p, "%s.type", j->where), "is needed: the mount is neither \"bind\" nor \"remount\"");
 	if (streq(type, "cgroup") || streq(type, "cgroup2"))
 		return plan_add_cgroup_mount(p, j->at, j->where, j->w.set | j->w.rset, streq(type, "cgroup2"), e);
+	if (streq(type, "sysfs") && p->facts->sysfs_refused)
+		return add_host_sysfs(p, j, e);
 	if (streq(type, "proc") && (p->joined & CLONE_NEWPID) && !p->facts->procfs_pidns)
 		return err_config(e, plan_text(p, "%s.type", j->where), "\"proc\" of a joined pid namespace needs a kernel whose procfs takes pidns= (6.17)");
 	add_new_superblock(p, j);

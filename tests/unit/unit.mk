@@ -16,6 +16,7 @@ unit_programs = \
 	tests/unit/test_cli_out \
 	tests/unit/test_console \
 	tests/unit/test_ctl \
+	tests/unit/test_facts \
 	tests/unit/test_hooks \
 	tests/unit/test_ocispec \
 	tests/unit/test_pty \
