@@ -82,6 +82,8 @@ int world_enter(struct cli *c, struct err *e)
 	r = list_inherited(&c->hull, &c->arena, e);
 	if (r < 0)
 		return r;
+	const char *notify = getenv("NOTIFY_SOCKET");
+	c->hull.notify_socket = notify && notify[0] ? notify : NULL;
 	/* Before any child exists: its memory and descriptors are ours until it execs. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_sys(e, -errno, "prctl PR_SET_DUMPABLE");

@@ -33,13 +33,14 @@ static int open_link(const char *path)
 int step_source(struct init *in, const struct step *s)
 {
 	uint32_t f = s->u.source.flags;
+	bool opened = s->in >= 0;
 	int fd = f & SOURCE_COPY_LINK ? open_link(init_str(in, s->u.source.path)) : -EINVAL;
 
 	if (fd >= 0) {
 		in->slots[s->out] = fd;
 		return 0;
 	}
-	fd = mnt_clone(AT_FDCWD, init_str(in, s->u.source.path),
+	fd = mnt_clone(opened ? init_slot(in, s->in) : AT_FDCWD, opened ? "" : init_str(in, s->u.source.path),
 			   (f & BIND_RECURSIVE ? MNT_CLONE_RECURSIVE : 0u) |
 				   (f & SOURCE_NOFOLLOW ? MNT_CLONE_NOFOLLOW : 0u) |
 				   (f & SOURCE_KEEP_SHARED ? MNT_CLONE_PEER : 0u));

@@ -117,6 +117,8 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	c->timeout_ms = hull_timeout_ms(h);
 	if (r == 0)
 		r = creation_check_options(h, o, e);
+	if (r == 0 && h->notify_socket)
+		r = notify_check(h->notify_socket, e);
 	if (r == 0)
 		r = bundle_load(o->bundle, o->config, c->arena, &bundle, &c->cfg, e);
 	if (r == 0)
@@ -133,6 +135,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
 				.listen_fds = o->listen_fds, .listen_names = o->listen_names, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	po.cache = &c->cache;
+	po.notify = h->notify_socket != NULL;
 	po.annotations = c->rec.allowed_annotations = h->allow_annotations;
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)
@@ -183,6 +186,8 @@ int creation_open(struct creation *c, const struct hull *h, const struct hull_cr
 		return c->pidfd_sock;
 	r = connect_annotated(c, o, e);
 	if (r < 0)
+		return r;
+	if (c->immediate && c->plan.slots.notify >= 0 && (r = notify_connect(&c->notify, h->notify_socket, e)) < 0)
 		return r;
 	if (c->plan.rdt.on && (c->rdt_dfd = rdt_open(e)) < 0)
 		return c->rdt_dfd;
@@ -265,7 +270,7 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE };
 	int r = creation_look(&c, h, e);
 
 	if (r == 0)
@@ -292,7 +297,7 @@ int hull_explain(const struct hull *h, const char *id, const struct hull_create_
 		 const char **ret_text, struct err *e)
 {
 	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE };
 	char text[4096];
 	int r = 0;
 

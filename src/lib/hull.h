@@ -18,6 +18,7 @@ struct hull {
 	bool systemd_cgroup;      /* create: in a scope of systemd */
 	unsigned timeout_ms;      /* for the set-up and each conversation with systemd; 0 = default */
 	const char *const *allow_annotations; /* NULL-terminated, or NULL; a name that ends in '*' stands for all that begin so */
+	const char *notify_socket; /* NOTIFY_SOCKET of our environment (sd_notify(3)), or NULL */
 	const char *program;      /* path of this program, for messages only */
 	/* fds >= 3 that were open when the program started, sorted: what --preserve-fds may name */
 	int *inherited; size_t n_inherited;

@@ -2,6 +2,7 @@
 /* run: create and start in one go, and wait for the end in the foreground. */
 #include <errno.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -34,6 +35,8 @@ static int run_foreground(struct creation *c, const struct hull_create_opts *o, 
 	int r;
 
 	fd_close(&c->dir.lock_fd);
+	c->notify.main_pid = getpid();
+	w->notify = &c->notify;
 	r = wait_foreground(w, c->child.pid, c->child.pidfd, c->master, ret_status, e);
 	if (r >= 0)
 		tell_end(c, w, *ret_status, o->keep);
@@ -73,11 +76,21 @@ static int run_planned(struct creation *c, const struct hull_create_opts *o, int
 	return r;
 }
 
+/* Detached: when we have gone nobody passes on what the program says, so it is the program that says when we may go. */
+static int await_ready(struct creation *c, const struct hull *h, struct err *e)
+{
+	if (c->notify.down_fd < 0)
+		return 0;
+	fd_close(&c->dir.lock_fd);
+	c->notify.main_pid = c->child.pid;
+	return notify_await_ready(&c->notify, c->child.pidfd, h->timeout_ms ? (int)h->timeout_ms : -1, e);
+}
+
 int hull_run(const struct hull *h, const char *id, const struct hull_create_opts *o, int *ret_status, struct err *e)
 {
 	struct oci_arena arena = { 0 };
 	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE };
+			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE };
 	int r = creation_look(&c, h, e);
 
 	*ret_status = 0;
@@ -87,6 +100,8 @@ int hull_run(const struct hull *h, const char *id, const struct hull_create_opts
 		r = creation_open(&c, h, o, e);
 	if (r == 0)
 		r = run_planned(&c, o, ret_status, e);
+	if (r >= 0 && o->detach)
+		r = await_ready(&c, h, e);
 	host_close(&c);
 	fd_close(&c.root_dfd);
 	if (r < 0 && e->kind != ERR_CONFIG && e->kind != ERR_USAGE)

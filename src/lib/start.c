@@ -85,8 +85,32 @@ static int start_open(const struct state_dir *d, const struct state_rec *rec, st
 	return r;
 }
 
+/* Between the program and the service manager of our caller, if it has one and had one when the container was made. */
+static int open_notify(const struct hull *h, const struct container *c, struct notify *ret, struct err *e)
+{
+	scoped_fd int dfd = h->notify_socket ? state_notify_open(&c->dir) : -ENOENT;
+
+	if (dfd == -ENOENT)
+		return 0;
+	if (dfd < 0)
+		return err_sys(e, dfd, "open the directory of the notify socket");
+	ret->main_pid = c->rec.init.pid;
+	int r = notify_connect(ret, h->notify_socket, e);
+	return r == 0 ? notify_bind(ret, dfd, STATE_NOTIFY_SOCKET, e) : r;
+}
+
+/* Nobody else is kept waiting: the lock is given back before. */
+static int await_ready(const struct hull *h, struct notify *n, int init, struct err *e)
+{
+	if (n->down_fd < 0)
+		return 0;
+	return init < 0 ? 0 : notify_await_ready(n, init, h->timeout_ms ? (int)h->timeout_ms : -1, e);
+}
+
 int hull_start(const struct hull *h, const char *id, struct err *e)
 {
+	struct notify notify = NOTIFY_NONE;
+	scoped_fd int init = -1;
 	struct oci_arena arena = { 0 };
 	struct oci_config *cfg;
 	struct container c;
@@ -99,9 +123,16 @@ int hull_start(const struct hull *h, const char *id, struct err *e)
 		if (r == 0 && !cfg->process)
 			r = err_set(e, ERR_STATE, 0, "cannot start container \"%s\": its configuration has no process", id);
 		if (r == 0)
+			r = open_notify(h, &c, &notify, e);
+		if (r == 0 && notify.down_fd >= 0)
+			init = proc_id_open(&c.rec.init);
+		if (r == 0)
 			r = start_open(&c.dir, &c.rec, cfg, &arena, e);
 		container_close(&c);
 	}
+	if (r >= 0)
+		r = await_ready(h, &notify, init, e);
+	notify_close(&notify);
 	oci_arena_release(&arena);
 	return r < 0 && e->kind != ERR_STATE ? err_wrap(e, r, "start %s", id) : r;
 }

@@ -56,7 +56,7 @@ enum step_op {
 	STEP_UNSHARE,
 	STEP_TIME,         /* a time namespace of its own, with the offsets in `value` (absent: none), entered at once */
 	STEP_IDMAP,        /* a user namespace that does nothing but map ids for mounts: its fd goes into slot `out` */
-	STEP_SOURCE,       /* host path → detached clone in slot `out` */
+	STEP_SOURCE,       /* host path, or (`in` >= 0) the directory that the host has opened → detached clone in slot `out` */
 	STEP_NETLINK,      /* hand the host a netlink socket of the network namespace, and wait while it moves devices there */
 	STEP_NETDEV,       /* host: a device `name` becomes `value` there */
 	STEP_HOSTNAME,

@@ -51,6 +51,7 @@ struct plan_opts {
 	bool no_cgroup;            /* stay in the caller's cgroups, without limits and device filter */
 	const int *preserved; size_t n_preserved; /* fd numbers */
 	const char *listen_names;  /* and by LISTEN_FDNAMES, unless NULL */
+	bool notify;               /* the caller has a service manager that wants to be notified (sd_notify(3)) */
 	unsigned listen_fds;       /* so many of them, the first, are told to the program by LISTEN_FDS */
 	const uint8_t *token;      /* 16 bytes */
 	uint32_t log_level;
@@ -74,7 +75,7 @@ struct plan_exec_opts {
 };
 
 /* Slots that the host fills. -1: not used by this plan. */
-struct plan_slots { int16_t ctl, start, pidfd, hook_out, hook_err, tasks, n_tasks; };
+struct plan_slots { int16_t ctl, start, pidfd, hook_out, hook_err, notify, tasks, n_tasks; };
 
 /* linux.intelRdt, decided. */
 struct plan_rdt {
@@ -211,6 +212,12 @@ enum label_way { LABEL_NONE, LABEL_CONTEXT, LABEL_ROOT };
 enum label_way plan_label_way(const struct plan *p, const char *fstype);
 /* `traced`: members of the pid namespace may ptrace, whatever this process may. */
 int plan_add_filter(struct plan *p, bool traced, struct err *e);
+/* Does the program get a NOTIFY_SOCKET of ours? Not where its environment has one already. */
+bool plan_wants_notify(const struct oci_config *cfg);
+/* The directory in the slot `notify`, where that is used, for the container. */
+int plan_add_notify(struct plan *p, const char *id, struct err *e);
+/* What NOTIFY_SOCKET of the program says. */
+#define PLAN_NOTIFY_SOCKET "/run/notify/notify.sock"
 int plan_add_hooks(struct plan *p, const struct plan_opts *o, struct err *e);
 /* What this build can't do yet, refused with its JSON path. */
 int plan_refuse(const struct facts *f, const struct oci_config *cfg, struct err *e);

@@ -6,12 +6,12 @@
 #include "plan/plan.h"
 
 /* Slots that the host fills come first, so that the list of fds is as long as their number. */
-static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
+static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool notify, bool tasks)
 {
 	const struct cg_layout *l = &p->facts->cg;
-	int32_t fds[5 + CG_HIER_MAX];
+	int32_t fds[6 + CG_HIER_MAX];
 
-	p->slots = (struct plan_slots){ .ctl = plan_slot(p), .start = -1, .pidfd = -1, .hook_out = -1, .hook_err = -1, .tasks = -1 };
+	p->slots = (struct plan_slots){ .ctl = plan_slot(p), .start = -1, .pidfd = -1, .hook_out = -1, .hook_err = -1, .notify = -1, .tasks = -1 };
 	if (gate)
 		p->slots.start = plan_slot(p);
 	if (pidfd)
@@ -20,6 +20,8 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool tasks)
 		p->slots.hook_out = plan_slot(p);
 	if (p->container_hooks && p->honoured.hooks_stderr)
 		p->slots.hook_err = plan_slot(p);
+	if (notify)
+		p->slots.notify = plan_slot(p);
 	for (unsigned i = 0; tasks && i < l->n; i++) {
 		if (l->h[i].v2)
 			continue;
@@ -142,6 +144,8 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 	if (r == 0)
 		r = plan_add_mounts(p, e);
 	if (r == 0)
+		r = plan_add_notify(p, o->id, e);
+	if (r == 0)
 		r = plan_add_devices(p, e);
 	if (r == 0)
 		r = add_process(p, e);
@@ -171,7 +175,7 @@ int plan_create(const struct facts *f, const struct oci_config *cfg, const struc
 		return r;
 	ret->container_hooks = cfg->hooks && (cfg->hooks->n_create_container || cfg->hooks->n_start_container);
 	/* Into a scope of systemd the child is moved. */
-	add_given_slots(ret, o->gate, false, !f->systemd.used && !o->no_cgroup);
+	add_given_slots(ret, o->gate, false, o->notify && plan_wants_notify(cfg), !f->systemd.used && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	if (o->gate)
 		ret->hdr.fin.flags |= FIN_GATE;
@@ -197,7 +201,7 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 	r = plan_read_annotations(&cfg->annotations, o->annotations, false, &ret->honoured, e);
 	if (r < 0)
 		return r;
-	add_given_slots(ret, false, true, !o->place_late && !o->no_cgroup);
+	add_given_slots(ret, false, true, false, !o->place_late && !o->no_cgroup);
 	add_preserved(ret, o->preserved, o->n_preserved);
 	for (int16_t i = 0; i < ret->slots.n_tasks; i++) {
 		struct step *s = plan_step(ret, STEP_TASKS, PH_ENTER, WHO_S, "linux.cgroupsPath");

@@ -138,20 +138,25 @@ static bool env_has(const struct oci_strv *env, const char *key)
 	return has;
 }
 
-/* Passed sockets are of no use to a program that isn't told of them (sd_listen_fds(3)). Its pid is 1 in a pid
+/* Passed sockets are of no use to a program that isn't told of them (sd_listen_fds(3), sd_notify(3)). Its pid is 1 in a pid
  * namespace of its own; without one both peers say so too. */
-static struct oci_strv with_listen_fds(struct plan *p, const struct oci_strv *env)
+static struct oci_strv with_sockets(struct plan *p, const struct oci_strv *env)
 {
-	const char **v = p->listen_fds ? oci_arena_alloc(p->arena, (env->n + 3) * sizeof(*v)) : NULL;
+	bool notify = p->slots.notify >= 0;
+	const char **v = p->listen_fds || notify ? oci_arena_alloc(p->arena, (env->n + 4) * sizeof(*v)) : NULL;
 	size_t n = env->n;
 
 	if (!v)
 		return *env;
 	if (env->n)
 		memcpy(v, env->v, env->n * sizeof(*v));
-	v[n++] = plan_text(p, "LISTEN_FDS=%u", p->listen_fds);
-	v[n++] = "LISTEN_PID=1";
-	if (p->listen_names)
+	if (notify)
+		v[n++] = "NOTIFY_SOCKET=" PLAN_NOTIFY_SOCKET;
+	if (p->listen_fds) {
+		v[n++] = plan_text(p, "LISTEN_FDS=%u", p->listen_fds);
+		v[n++] = "LISTEN_PID=1";
+	}
+	if (p->listen_fds && p->listen_names)
 		v[n++] = plan_text(p, "LISTEN_FDNAMES=%s", p->listen_names);
 	return (struct oci_strv){ v, n, true };
 }
@@ -263,7 +268,7 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 	bool home = env_has(&proc->env, "HOME");
 	if (!home)
 		f->flags |= FIN_HOME;
-	struct oci_strv env = with_listen_fds(p, &proc->env);
+	struct oci_strv env = with_sockets(p, &proc->env);
 	f->env = unique_env(p, &env, !home);
 	f->cwd = plan_path(p, proc->cwd);
 	if (proc->no_new_privileges.v)

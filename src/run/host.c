@@ -94,9 +94,21 @@ static int make_start_socket(const struct state_dir *d, struct err *e)
 	return take_fd(&fd);
 }
 
+/* In the state directory, whose end is its end, too. create leaves the socket to start. */
+static int make_notify(struct creation *c, int *ret_dfd, struct err *e)
+{
+	if (c->plan.slots.notify < 0)
+		return 0;
+	*ret_dfd = state_notify_make(&c->dir);
+	if (*ret_dfd < 0)
+		return err_sys(e, *ret_dfd, "make the directory of the notify socket");
+	return c->immediate ? notify_bind(&c->notify, *ret_dfd, STATE_NOTIFY_SOCKET, e) : 0;
+}
+
 static int spawn(struct creation *c, struct err *e)
 {
 	int tasks[CG_HIER_MAX], n, r = 0;
+	scoped_fd int notify_dfd = -1;
 	scoped_fd int start = c->immediate ? -EBADF : make_start_socket(&c->dir, e);
 
 	if (!c->immediate && start < 0)
@@ -109,6 +121,9 @@ static int spawn(struct creation *c, struct err *e)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, c->plan.slots.n_tasks);
 	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1,
 				 .hook_out = c->hook_files.out, .hook_err = c->hook_files.err, .tasks = tasks };
+	if (r == 0)
+		r = make_notify(c, &notify_dfd, e);
+	fds.notify = notify_dfd;
 	if (r == 0 && !state_still_ours(&c->dir))
 		r = err_set(e, ERR_STATE, 0, "container \"%s\" was deleted while it was being created", c->id);
 	if (r == 0)
@@ -339,6 +354,7 @@ void host_close(struct creation *c)
 	netdev_close(&c->netdevs);
 	agent_close(&c->agent);
 	hook_files_close(&c->hook_files);
+	notify_close(&c->notify);
 	fd_close(&c->rdt_dfd);
 	if (c->spawned)
 		spawn_end(&c->child, false);

@@ -6,6 +6,7 @@
 #include "plan/plan.h"
 #include "run/agent.h"
 #include "run/netdev.h"
+#include "run/notify.h"
 #include "run/run.h"
 #include "run/spawn.h"
 #include "state/state.h"
@@ -28,6 +29,7 @@ struct creation {
 	struct netdevs netdevs;
 	struct agent agent; /* run: gets the listener of the filter */
 	struct hook_files hook_files;
+	struct notify notify; /* run: between program and service manager */
 	const char *pid_file;
 	int console_sock;  /* -1: the foreground keeps the master */
 	int pidfd_sock;    /* -1 none */

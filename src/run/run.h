@@ -55,7 +55,13 @@ void sched_free(const struct plan *p, const uint64_t old[CPUS_WORDS]);
 /* Wait for the process behind `pidfd` to exit, forwarding signals that the caller receives (all that can be caught but SIGCHLD, SIGURG…); with `master` >= 0 also copy between
  * the caller's terminal (raw mode, restored afterwards) and the pty, forwarding SIGWINCH; every byte written is delivered (drain on exit). Reaps `pid` when it is our child.
  * *ret_status: exit code or 128 + signal. Signals must have been blocked by wait_prepare before the process could exit. */
-struct wait_ctx { int signal_fd, end_fd; sigset_t old_mask; bool killed; /* set by wait_foreground: the status stands for a signal */ };
+struct notify;
+struct wait_ctx {
+	int signal_fd, end_fd;
+	sigset_t old_mask;
+	struct notify *notify; /* whose messages are passed on meanwhile; NULL after wait_prepare */
+	bool killed;           /* set by wait_foreground: the status stands for a signal */
+};
 /* From here on signals are kept; those that ask us to end give up a set-up (base/interrupt.h) until wait_foreground or wait_no_more. */
 int wait_prepare(struct wait_ctx *w, struct err *e);
 void wait_no_more(void);

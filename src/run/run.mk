@@ -5,6 +5,7 @@ run_sources = \
 	src/run/gate.c \
 	src/run/hooks.c \
 	src/run/host.c src/run/host.h \
+	src/run/notify.c src/run/notify.h \
 	src/run/netdev.c src/run/netdev.h \
 	src/run/pidfile.c \
 	src/run/pty.c src/run/pty.h \

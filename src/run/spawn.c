@@ -140,6 +140,7 @@ static int make_blob(struct plan *p, const struct spawn_fds *fds, int ctl_fd, st
 	plan_set_fd(p, p->slots.pidfd, fds->pidfd);
 	plan_set_fd(p, p->slots.hook_out, fds->hook_out);
 	plan_set_fd(p, p->slots.hook_err, fds->hook_err);
+	plan_set_fd(p, p->slots.notify, fds->notify);
 	for (int16_t i = 0; i < p->slots.n_tasks; i++)
 		plan_set_fd(p, (int16_t)(p->slots.tasks + i), fds->tasks[i]);
 	const struct blob *b = plan_seal(p, &size, e);

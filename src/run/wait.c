@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/interrupt.h"
+#include "run/notify.h"
 #include "run/pty.h"
 
 #ifndef P_PIDFD
@@ -38,6 +39,7 @@ int wait_prepare(struct wait_ctx *w, struct err *e)
 {
 	sigset_t mask;
 
+	w->notify = NULL;
 	sigfillset(&mask);
 	for (size_t i = 0; i < ARRAY_LEN(left_alone); i++)
 		sigdelset(&mask, left_alone[i]);
@@ -124,25 +126,32 @@ static void take_signals(struct front *f)
 /* One round: sleep until something happens, then do all that can be done without sleeping. */
 static int round_of(struct front *f, struct err *e)
 {
-	struct pollfd p[2 + PTY_POLL_FDS] = {
+	struct notify *notify = f->w->notify;
+	struct pollfd p[3 + PTY_POLL_FDS] = {
 		{ .fd = f->w->signal_fd, .events = POLLIN },
 		{ .fd = f->exited ? -1 : f->pidfd, .events = POLLIN },
+		{ .fd = -1 },
 	};
 	int timeout = -1;
-	nfds_t n = 2;
+	nfds_t n = 3;
 
 	if (f->pty) {
-		timeout = pty_poll_set(f->pty, p + 2);
+		timeout = pty_poll_set(f->pty, p + 3);
 		n += PTY_POLL_FDS;
 	}
+	if (notify)
+		notify_poll_set(notify, &p[2], &timeout);
 	if (poll(p, n, timeout) < 0)
 		return errno == EINTR ? 0 : err_sys(e, -errno, "wait for the container");
 	if (p[0].revents)
 		take_signals(f);
 	if (p[1].revents)
 		f->exited = true;
+	/* Its last words, too, after it has ended. */
+	if (notify && (p[2].revents || f->exited))
+		notify_take(notify);
 	if (f->pty)
-		pty_copy(f->pty, p + 2);
+		pty_copy(f->pty, p + 3);
 	return 0;
 }
 

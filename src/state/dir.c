@@ -336,3 +336,20 @@ int state_open(int root_dfd, const char *id, int lock_ms, struct state_dir *ret,
 		return r;
 	return err_set(e, ERR_STATE, EBUSY, "open container \"%s\": it was removed and made again each time", id);
 }
+
+int state_notify_open(const struct state_dir *d)
+{
+	int fd = openat(d->dfd, STATE_NOTIFY_DIR, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int state_notify_make(const struct state_dir *d)
+{
+	if (mkdirat(d->dfd, STATE_NOTIFY_DIR, 0755) < 0)
+		return -errno;
+	/* Whatever the umask is: the container's users, who aren't its owner, go through it. */
+	if (fchmodat(d->dfd, STATE_NOTIFY_DIR, 0755, 0) < 0)
+		return -errno;
+	return state_notify_open(d);
+}

@@ -9,6 +9,7 @@
 #define STATE_RECORD_FILE "state.json"
 #define STATE_CONFIG_FILE "config.json"
 #define STATE_START_SOCKET "start.sock"
+#define STATE_NOTIFY_DIR "notify"
 
 /* .ID.XXXXXX is a claim, .dead-ID.XXXXXXXXXXXXXXXX one that is going away. The lengths keep them apart: an
  * id may begin with "dead-" and may contain dots. */

@@ -63,10 +63,27 @@ static void remove_temporaries(int dfd, char *ret_foreign, size_t size)
 		closedir(dir);
 }
 
+/* In the container it is read-only, so there is nothing else in it. */
+static int remove_notify(const struct state_dir *d)
+{
+	scoped_fd int dfd = state_notify_open(d);
+
+	if (dfd == -ENOENT)
+		return 0;
+	if (dfd < 0)
+		return dfd;
+	if ((unlinkat(dfd, STATE_NOTIFY_SOCKET, 0) < 0 && errno != ENOENT) || (unlinkat(d->dfd, STATE_NOTIFY_DIR, AT_REMOVEDIR) < 0 && errno != ENOENT))
+		return -errno;
+	return 0;
+}
+
 int state_remove_linked(struct state_dir *d, struct err *e)
 {
 	char foreign[256] = "";
+	int r = remove_notify(d);
 
+	if (r < 0)
+		return err_sys(e, r, "remove %s of container \"%s\"", STATE_NOTIFY_DIR, d->id);
 	for (size_t i = 0; i < ARRAY_LEN(known_files); i++)
 		if (unlinkat(d->dfd, known_files[i], 0) < 0 && errno != ENOENT)
 			return err_sys(e, -errno, "remove %s of container \"%s\"", known_files[i], d->id);

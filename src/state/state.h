@@ -99,6 +99,13 @@ int state_lock_held(const struct state_dir *d);
 /* "process 17 (hull, state D in fuse_wait)" for the holder of the lock, or "another process". Returns buf. */
 const char *state_lock_holder(const struct state_dir *d, char *buf, size_t size);
 
+/* The directory that the container finds at /run/notify, and the only file that is ever in it. */
+#define STATE_NOTIFY_SOCKET "notify.sock"
+/* Make it, open to all who reach it; an O_PATH fd, or -errno. */
+int state_notify_make(const struct state_dir *d);
+/* Open it: -ENOENT where the container has none. */
+int state_notify_open(const struct state_dir *d);
+
 /* ---- record.c ---- */
 
 /* Write the record, replacing the old one atomically. */

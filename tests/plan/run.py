@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Golden plans: every folder here has a config.json, a `facts` file (what the host is like) and expect.txt, which is what
-`hull explain` prints for them, given the words of the file `options` if there is one: the plan, or the one error line. No root, no container, no dependence on this machine.
+`hull explain` prints for them, given the words of the file `options` and the variables of the file `env` where there are such: the plan, or the one error line. No root, no container, no dependence on this machine.
 
     run.py            compare all (also as a pytest-free test of `make check`)
     run.py --update   write expect.txt anew; read the diff before you commit
@@ -21,7 +21,10 @@ def explain(case):
     """What hull says about the case, with the place of the checkout taken out of it."""
     options = (case / 'options').read_text().split() if (case / 'options').exists() else []
     argv = [HULL, '--log-level', 'warning', *options, 'explain', '--bundle', str(case), '--facts', str(case / 'facts'), 'golden']
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
+    env = {k: v for k, v in os.environ.items() if k != 'NOTIFY_SOCKET'}
+    if (case / 'env').exists():
+        env.update(line.split('=', 1) for line in (case / 'env').read_text().splitlines())
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL, env=env)
     text = done.stdout + done.stderr
     lines = [line.rstrip() for line in text.replace(str(case), 'BUNDLE').splitlines()]
     return '\n'.join(lines) + f'\n(exit {done.returncode})\n'

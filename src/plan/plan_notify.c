@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* NOTIFY_SOCKET for the program: a directory of the container's own state, bound read-only, in which `start` and `run` bind the socket (run/notify.h). */
+#include <sys/mount.h>
+
+#include "plan/plan.h"
+
+#define WHERE "(NOTIFY_SOCKET)"
+#define NOTIFY_DIR "/run/notify"
+
+bool plan_wants_notify(const struct oci_config *cfg)
+{
+	const struct oci_process *proc = cfg->process;
+
+	for (size_t i = 0; proc && i < proc->env.n; i++)
+		if (str_starts(proc->env.v[i], "NOTIFY_SOCKET="))
+			return false;
+	return proc != NULL;
+}
+
+/* A mount of the configuration there, or below, would cover the socket. */
+static int check_free(struct plan *p, struct err *e)
+{
+	for (size_t i = 0; i < p->cfg->n_mounts; i++) {
+		const char *at = plan_clean_path(p, p->cfg->mounts[i].destination);
+		if (str_starts(at, NOTIFY_DIR) && (at[strlen(NOTIFY_DIR)] == '/' || !at[strlen(NOTIFY_DIR)]))
+			return err_config(e, plan_text(p, "mounts[%zu].destination", i), "\"%s\" — is where the socket for NOTIFY_SOCKET is", at);
+	}
+	return plan_check_shared(p, NOTIFY_DIR, WHERE, e);
+}
+
+int plan_add_notify(struct plan *p, const char *id, struct err *e)
+{
+	if (p->slots.notify < 0)
+		return 0;
+	int r = check_free(p, e);
+	if (r < 0)
+		return r;
+	struct bstr path = plan_strf(p, "%s/notify", id);
+	struct bpath at = plan_path(p, NOTIFY_DIR);
+	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, WHERE);
+	int16_t slot = plan_slot(p);
+	src->in = p->slots.notify;
+	src->out = slot;
+	src->u.source.path = path;
+	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, WHERE);
+	s->in = slot;
+	s->u.bind.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	s->u.bind.at = at;
+	return 0;
+}
