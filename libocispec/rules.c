@@ -182,10 +182,26 @@ bool oci_rule_linux(struct oci_parser *p, const void *obj)
 	return true;
 }
 
-/* config-linux.md, Devices: major and minor are required unless the type is p. */
+/* Which type an st_mode names (inode(7)), as a type of device. */
+static enum oci_device_type device_of_mode(uint32_t mode)
+{
+	static const struct { uint32_t bits; enum oci_device_type type; } kinds[] = { { 0010000, OCI_DEV_FIFO }, { 0020000, OCI_DEV_CHAR }, { 0060000, OCI_DEV_BLOCK } };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if ((mode & 0170000) == kinds[i].bits)
+			return kinds[i].type;
+	return OCI_DEV_NONE;
+}
+
+/* config-linux.md, Devices: major and minor are required unless the type is p. A type among the bits of fileMode is the device's. */
 bool oci_rule_device(struct oci_parser *p, const void *obj)
 {
 	const struct oci_device *d = obj;
+	enum oci_device_type type = d->type == OCI_DEV_UNBUFFERED ? OCI_DEV_CHAR : d->type;
+
+	if ((d->file_mode.v & 0170000) && device_of_mode(d->file_mode.v) != type)
+		return oci_rule_fail(p, "fileMode", "%u — its bits of the file type (0%o) are not those of the device's \"type\"", d->file_mode.v,
+				     d->file_mode.v & 0170000);
 
 	if (d->type == OCI_DEV_FIFO || (d->major.set && d->minor.set))
 		return true;

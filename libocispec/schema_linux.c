@@ -27,14 +27,14 @@ static const struct oci_field time_offsets_f[] = {
 };
 static const struct oci_desc oci_time_offsets_desc = DESC(oci_time_offsets, time_offsets_f, NULL);
 
-/* config-linux.md, Devices. Some hosts have set-id and sticky bits on a node, and engines pass them on: 07777, not
- * 0777. */
+/* config-linux.md, Devices. Engines pass on the whole st_mode of the host's node: set-id and sticky bits, and podman the
+ * type, too (oci_rule_device). */
 static const struct oci_field device_f[] = {
 	F_WORD(oci_device, type, "type", oci_device_type, REQUIRED),
 	F_STR(oci_device, path, "path", REQUIRED, TEXT(ABSOLUTE)),
 	F_I64(oci_device, major, "major", MIN(0), MAX(MAJOR_MAX)),
 	F_I64(oci_device, minor, "minor", MIN(0), MAX(MINOR_MAX)),
-	F_U32(oci_device, file_mode, "fileMode", MAX(07777)),
+	F_U32(oci_device, file_mode, "fileMode", MAX(0177777)),
 	F_U32(oci_device, uid, "uid"),
 	F_U32(oci_device, gid, "gid"),
 };

@@ -56,6 +56,12 @@ def test_device_types(container, kind, rdev):
         assert node["rdev"] == rdev
 
 
+def test_mode_with_the_type_in_it(container):
+    """podman passes on st_mode as it found it on the host."""
+    node = container(linux={"devices": [device("/dev/mine", fileMode=stat.S_IFCHR | 0o622)], **ALL}).probe()["dev"]["mine"]
+    assert (node["type"], node["mode"]) == ("char", 0o622)
+
+
 def test_device_outside_dev_and_nested(container):
     c = container(linux={"devices": [device("/other/place/null"), device("/dev/net/tun", "c", 10, 200),
                                      device("/dev/a/b/c")], **ALL},
