@@ -19,7 +19,7 @@ int finale_oom(struct init *in)
 	char text[16];
 	int r;
 
-	if (!(in->fin->flags & FIN_OOM))
+	if (!(in->fin->flags & FIN_OOM) || in->oom_set)
 		return 0;
 	r = init_procfs(in);
 	scoped_fd int fd = r < 0 ? r : procfs_self(&in->proc, "oom_score_adj", O_WRONLY);
@@ -27,8 +27,10 @@ int finale_oom(struct init *in)
 		return err_at(&in->err, err_sys(&in->err, fd, "open oom_score_adj"), "process.oomScoreAdj");
 	int n = snprintf(text, sizeof(text), "%d", in->fin->oom_score_adj);
 	r = io_write_all(fd, text, (size_t)n);
-	return r < 0 ? err_at(&in->err, err_sys(&in->err, r, "set oom_score_adj to %s", text), "process.oomScoreAdj")
-		     : 0;
+	if (r < 0)
+		return err_at(&in->err, err_sys(&in->err, r, "set oom_score_adj to %s", text), "process.oomScoreAdj");
+	in->oom_set = true;
+	return 0;
 }
 
 /* An anonymous one: named session keyrings can be squatted by other containers of the same user namespace

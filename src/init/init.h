@@ -39,6 +39,7 @@ struct init {
 	int host_proc_fd;        /* the /proc that we were born with: only a fallback */
 	enum step_who role;      /* where S and I are two from the beginning (plan.userns): which one this is */
 	bool pid_joined;         /* our next child is born in the pid namespace that is joined */
+	bool oom_set;            /* finale_oom() has done its work */
 	struct {
 		pid_t pid;       /* of the one in the user namespace, as we see it */
 		pid_t between;   /* of a process that ended after it had started that one; 0 none */

@@ -2,6 +2,7 @@
 """User namespaces: new and joined, with every other namespace new, joined and the caller's; what is mapped, who owns what."""
 import fcntl
 import itertools
+import json
 import os
 import re
 import stat
@@ -349,6 +350,16 @@ def test_exec_created_and_running(container):
         assert int(seen["status"]["CapBnd"], 16) == int(c_bounding(c), 16)
         assert [f["fd"] for f in seen["fds"]] == [0, 1, 2]
     assert created["status"]["CapEff"] == "0000000000000000"
+
+
+def test_exec_with_what_needs_the_hosts_rights(container, tmp_path):
+    """oom_score_adj and hard limits: set once, before the user namespace is joined."""
+    c = container(args=["/bin/sleep", "100"], **changes())
+    c.detach()
+    process = {**c.config["process"], "args": ["/bin/sh", "-c", "cat /proc/self/oom_score_adj; ulimit -n; ulimit -Hn"], "oomScoreAdj": 321,
+               "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 55, "hard": 66}]}
+    (tmp_path / "process.json").write_text(json.dumps(process))
+    assert c.exec("--process", tmp_path / "process.json", c.id).out.split() == ["321", "55", "66"]
 
 
 def c_bounding(c):
