@@ -1,30 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/engines: podman and containerd on the runtime, without a network, in the world of tests/integration.
+"""tests/engines: Docker, podman, buildah and containerd on the runtime, in the world of tests/integration: its network has the loopback, and a veth to
+a namespace that plays another machine.
 
-The engines' directories are private here; what they keep for themselves there isn't compared, all else is."""
-import io
-import json
-import hashlib
+The engines' directories are private here; what they keep for themselves there isn't compared, all else is. Marker `long`: not in `./dev test`."""
 import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "integration")]
 
-from harness import programs, snapshot, world  # noqa: E402
+import daemons  # noqa: E402
+import images  # noqa: E402
+from harness import fixtures, snapshot, world  # noqa: E402
+from harness.clock import scaled  # noqa: E402
 from harness.fixtures import *  # noqa: E402,F401,F403
 from harness.fixtures import parent_cgroup  # noqa: E402,F401
+from harness.runtime import Runtime, ids_in, wait_for  # noqa: E402
+from terminals import Terminal  # noqa: E402
 
-PRIVATE = ("/var/lib/containers", "/var/lib/containerd", "/var/lib/cni", "/etc/cni/net.d", "/etc/containerd", "/etc/containers/networks",
-           "/root", "/dev/shm")
-IMAGE = "localhost/box:latest"
+PRIVATE = ("/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/cni", "/etc/cni/net.d", "/etc/containerd", "/etc/docker",
+           "/etc/containers/networks", "/root", "/dev/shm")
+IMAGE = images.NAME
 PODMAN_OWN = "/var/lib/containers/storage/overlay"  # it binds that on itself and takes the bind away as it likes
 COMPARED = ("mounts", "cgroups", "processes", "namespaces", "links", "/dev", "settings")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: takes a minute or more; not in ./dev test (check-engines --quick)")
+    fixtures.pytest_configure(config)
+
+
+@pytest.fixture(scope="session")
+def flavor(program):
+    """hull, runc or crun."""
+    return Runtime(program, "/").flavor
 
 
 @pytest.fixture(scope="session")
@@ -49,42 +62,54 @@ def work(tmp_path_factory):
         path.rmdir()
 
 
-def _rootfs(top):
-    for d in ("bin", "dev", "etc", "proc", "sys", "tmp", "run", "root", "var/log"):
-        (top / d).mkdir(parents=True)
-    shutil.copy(programs.BUSYBOX, top / "bin/busybox")
-    for applet in programs.APPLETS:
-        os.link(top / "bin/busybox", top / "bin" / applet)
-    (top / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000:user:/home:/bin/sh\n")
-    (top / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
-    (top / "tmp").chmod(0o1777)
-
-
-def _add(archive, name, data):
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    archive.addfile(info, io.BytesIO(data))
-
-
 @pytest.fixture(scope="session")
 def image(tmp_path_factory):
     """An image of one layer made from busybox-static, as `docker save` writes it."""
-    top = tmp_path_factory.mktemp("image")
-    _rootfs(top / "rootfs")
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as t:
-        t.add(top / "rootfs", ".")
-    digest = hashlib.sha256(layer.getvalue()).hexdigest()
-    config = json.dumps({
-        "architecture": "amd64", "os": "linux", "created": "2023-11-14T22:13:20Z",
-        "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}, "history": [{"created": "2023-11-14T22:13:20Z"}]}).encode()
-    name = hashlib.sha256(config).hexdigest() + ".json"
-    with tarfile.open(top / "image.tar", "w") as t:
-        _add(t, "manifest.json", json.dumps([{"Config": name, "RepoTags": [IMAGE], "Layers": [f"{digest}/layer.tar"]}]).encode())
-        _add(t, name, config)
-        _add(t, f"{digest}/layer.tar", layer.getvalue())
-    return top / "image.tar"
+    return images.make(tmp_path_factory.mktemp("image"))
+
+
+@pytest.fixture(scope="session")
+def outside(work):
+    """A network namespace to ask from, see daemons.fetch()."""
+    daemons.make_outside()
+    yield daemons.OUTSIDE
+    subprocess.run(["ip", "link", "del", "eth0"], check=True, timeout=scaled(20))
+    subprocess.run(["ip", "netns", "del", daemons.OUTSIDE], check=True, timeout=scaled(20))
+
+
+@pytest.fixture(scope="session")
+def registry(work):
+    """A registry on loopback; its address."""
+    top = work / "registry"
+    top.mkdir()
+    daemon = daemons.registry(top).start()
+    yield daemons.REGISTRY
+    daemon.stop()
+
+
+@pytest.fixture(scope="session")
+def dockerd(work, outside, image, program, parent_cgroup):
+    """One Docker Engine for all files that use it; its network is Docker's usual bridge."""
+    from dockers import Docker
+    daemon = Docker(work / "docker", "/run/dockertest", program, parent_cgroup)
+    try:
+        daemon.start(image)
+        # docker0 gets its MAC address, and the daemon what it keeps (the host's network namespace as a mount, too), with the first containers
+        daemon.client("run", "--rm", IMAGE, "true")
+        daemon.client("run", "--rm", "--network", "host", IMAGE, "true")
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture
+def docker(engine, dockerd):
+    """The client. Afterwards no container is left: not for Docker, not for the runtime."""
+    from dockers import clean
+    yield engine
+    clean(engine)
+    for root in dockerd.state_roots():
+        wait_for(lambda: ids_in(root) == [], 5, f"{root} to be empty", lambda: ids_in(root))
 
 
 @pytest.fixture(autouse=True)
@@ -102,12 +127,30 @@ class Engine:
     def __init__(self, *prefix, env=None):
         self.prefix, self.env = prefix, {**os.environ, **(env or {})}
 
-    def __call__(self, *args, rc=0, text=None, timeout=40):
+    def call(self, *args, text=None, timeout=40, env=None):
+        """(exit code, output)"""
         done = subprocess.run([*self.prefix, *map(str, args)], input=text, stdin=None if text is not None else subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=timeout, env=self.env, check=False)
-        out = done.stdout + done.stderr
-        assert rc is None or done.returncode == rc, f"{args}: exit code {done.returncode}, expected {rc}\n{out}"
+                              capture_output=True, text=True, timeout=scaled(timeout), env={**self.env, **(env or {})}, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    def __call__(self, *args, rc=0, **how):
+        got, out = self.call(*args, **how)
+        assert rc is None or got == rc, f"{args}: exit code {got}, expected {rc}\n{out}"
         return out
+
+    def terminal(self, *args, **size):
+        """The same on a terminal: see terminals.py."""
+        return Terminal([*self.prefix, *args], self.env, **size)
+
+    def until(self, text, *args, seconds=20):
+        """Again and again until `text` is in what it says."""
+        said = [""]
+
+        def look():
+            said[0] = self.call(*args)[1]
+            return text in said[0]
+        wait_for(look, seconds, f"{text!r} in {args}", lambda: said[0])
+        return said[0]
 
 
 def needs(*names):
