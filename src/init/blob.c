@@ -19,8 +19,10 @@ static const struct {
 	{ STEP_IDMAP, true, offsetof(struct step, u.idmap.gid_map) },
 	{ STEP_PROPAGATION, false, offsetof(struct step, u.attr.at) },
 	{ STEP_SYSCTL, true, offsetof(struct step, u.write.value) },
+	{ STEP_SUPERBLOCK, true, offsetof(struct step, u.mnt.fstype) },
+	{ STEP_SUPERBLOCK, false, offsetof(struct step, u.mnt.source) },
+	{ STEP_SUPERBLOCK, true, offsetof(struct step, u.mnt.at) },
 	{ STEP_MOUNT, true, offsetof(struct step, u.mnt.fstype) },
-	{ STEP_MOUNT, false, offsetof(struct step, u.mnt.source) },
 	{ STEP_MOUNT, true, offsetof(struct step, u.mnt.at) },
 	{ STEP_BIND, true, offsetof(struct step, u.bind.at) },
 	{ STEP_REMOUNT, true, offsetof(struct step, u.bind.at) },
@@ -33,7 +35,7 @@ static const struct {
 };
 
 /* Steps that act on the fd in their slot `in`. */
-static const uint8_t needs_in[] = { STEP_TASKS, STEP_JOIN_INIT, STEP_BIND, STEP_DIR,
+static const uint8_t needs_in[] = { STEP_TASKS, STEP_JOIN_INIT, STEP_MOUNT, STEP_BIND, STEP_DIR,
 				    STEP_NODE,	STEP_LINK,	STEP_ATTR, STEP_PROPAGATION };
 
 struct bounds {
@@ -99,7 +101,7 @@ static bool step_ok(const struct bounds *c, const struct step *s)
 			return false;
 	if (s->op == STEP_BIND && !slot_ok(c, s->u.bind.idmap))
 		return false;
-	return s->op != STEP_MOUNT || opts_ok(c, s->u.mnt.opts);
+	return (s->op != STEP_SUPERBLOCK && s->op != STEP_MOUNT) || opts_ok(c, s->u.mnt.opts);
 }
 
 static bool steps_ok(const struct bounds *c)

@@ -31,6 +31,7 @@ struct init {
 	uint16_t *last_use;      /* of each slot: the last step that needs it, + 1; 0 = none */
 	uint64_t *mount_ids;     /* of each step: the mount that it attached, 0 = none */
 	int root_fd;             /* the container's root */
+	int rootfs_fd, root_source_fd; /* until then: the directory of the root file system; its detached clone, or the namespace that was made of it (UNSHARE_ROOT); -1 */
 	int dev_fd;              /* mount of our own /dev, -1 */
 	int mask_dir_fd, mask_file_fd; /* an attached mask of each kind, to clone from; -1 */
 	int pts_fd;              /* mount of our own devpts, -1 */
@@ -66,7 +67,9 @@ int setup_map(struct init *in, int fd);
 int setup_fds(struct init *in);
 /* Session, parent-death signal, signals, umask, limits. */
 int setup_self(struct init *in);
-/* Namespaces and root: the mount namespace, and the root's clone at its own path in it. */
+/* Before anything else that is going to be mounted, so that the root is the first line of mountinfo, which newer kernels (6.8) sort by the age of the mounts. */
+int setup_open_root(struct init *in);
+/* The mount namespace, and the root's clone at its own path in it. */
 int setup_tree(struct init *in);
 int setup_pivot(struct init *in);
 /* A container without a mount namespace of its own: what it is to see was built in a namespace of ours like any other, so that nothing shows on the host. Now
@@ -74,7 +77,7 @@ int setup_pivot(struct init *in);
 int setup_leave(struct init *in);
 
 /* Clone the tree at the working directory over itself: it becomes the root mount, which pivot_root needs. */
-int setup_attach_root(struct init *in);
+int setup_clone_root(struct init *in);
 int setup_change_root(struct init *in);
 
 /* ---- userns.c: S and I apart ---- */
@@ -83,13 +86,13 @@ int setup_change_root(struct init *in);
  * Returns in S, and once more, as role WHO_I, in the container's process when S has made the tree. */
 int userns_birth(struct init *in);
 /* S: the superblock of `s` from inside of the user namespace, as a detached mount. */
-int userns_superblock(struct init *in, const struct step *s, const char *mode);
+int userns_superblock(struct init *in, const struct step *s);
 /* The tree is made: from here on it is I who acts, in the user namespace and in a copy of the mount namespace, in which all mounts and their flags are locked. */
 int userns_enter(struct init *in);
 /* exec: after the join. */
 int userns_joined(struct init *in);
-/* Make a superblock here and now (step_mount.c). */
-int step_superblock(struct init *in, const struct step *s, const char *mode);
+/* The file system of STEP_SUPERBLOCK here and now, as a detached mount (step_mount.c). */
+int superblock_make(struct init *in, const struct step *s);
 
 /* ---- blob.c ---- */
 
@@ -118,6 +121,7 @@ int step_hostname(struct init *in, const struct step *s);
 int step_domainname(struct init *in, const struct step *s);
 int step_lo_up(struct init *in, const struct step *s);
 int step_sysctl(struct init *in, const struct step *s);
+int step_superblock(struct init *in, const struct step *s);
 int step_mount(struct init *in, const struct step *s);
 int step_bind(struct init *in, const struct step *s);
 int step_remount(struct init *in, const struct step *s);
@@ -133,6 +137,8 @@ int step_propagation(struct init *in, const struct step *s);
 
 /* A symbolic link to `target` at `at` below `root`. One that is there already must lead to the same. 0 or -errno. */
 int node_link(struct init *in, int root, struct ctr_path at, const char *target);
+/* fchmod(2) of `fd`, O_PATH. 0 or -errno. */
+int node_chmod(struct init *in, int fd, mode_t mode);
 
 /* ---- copyup.c ---- */
 

@@ -17,6 +17,8 @@
 static struct init self = {
 	.ctl = { .fd = -1, .side = CTL_INIT, .last = CTL_NONE },
 	.root_fd = -1,
+	.rootfs_fd = -1,
+	.root_source_fd = -1,
 	.dev_fd = -1,
 	.pts_fd = -1,
 	.mask_dir_fd = -1,
@@ -203,6 +205,7 @@ static void assemble(struct init *in)
 	run_steps(in, PH_ENTER, "enter");
 	check(in, sched_cpus(in));
 	check(in, finale_oom(in));
+	check(in, setup_open_root(in));
 	run_steps(in, PH_SOURCE, "source");
 	if (in->b->userns) {
 		assemble_apart(in);

@@ -210,11 +210,11 @@ static int remember_mount_namespace(struct init *in)
 
 /* A copy of the host's mounts. The attach target is reached by fchdir before: the kernel takes the working directory
  * along into the new namespace, an fd not. */
-static int copy_mount_namespace(struct init *in, int dir, const char *rootfs)
+static int copy_mount_namespace(struct init *in, const char *rootfs)
 {
 	int r;
 
-	if (fchdir(dir) < 0)
+	if (fchdir(in->rootfs_fd) < 0)
 		return err_sys(&in->err, -errno, "enter %s", rootfs);
 	r = remember_mount_namespace(in);
 	if (r < 0)
@@ -226,31 +226,52 @@ static int copy_mount_namespace(struct init *in, int dir, const char *rootfs)
 	return r < 0 ? not_a_mount(in, r, "detach the new mount namespace from the host's") : 0;
 }
 
-int setup_attach_root(struct init *in)
+/* Attach the detached tree `*root` at the working directory and enter it. */
+static int attach_root(struct init *in, int *root, const char *rootfs)
 {
-	const char *rootfs = init_str(in, in->b->rootfs);
-	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
-	int r;
+	int r = sys_move_mount(*root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
 
-	if (root < 0)
-		return err_sys(&in->err, root, "clone the mounts of %s", rootfs);
-	r = sys_move_mount(root, "", AT_FDCWD, ".", MOVE_MOUNT_F_EMPTY_PATH);
 	if (r < 0)
 		return err_sys(&in->err, r, "attach the root at %s", rootfs);
-	if (fchdir(root) < 0)
+	if (fchdir(*root) < 0)
 		return err_sys(&in->err, -errno, "enter the root");
-	in->root_fd = take_fd(&root);
+	in->root_fd = take_fd(root);
 	return 0;
 }
 
-/* The root file system is the only mount of the new namespace, and setns(2) makes it "/". Its copy is still the peer of the original. */
-static int enter_root_namespace(struct init *in, int dir, const char *rootfs)
+int setup_clone_root(struct init *in)
 {
-	scoped_fd int ns = sys_open_tree(dir, "", OPEN_TREE_NAMESPACE | AT_EMPTY_PATH | AT_RECURSIVE);
-	int r = ns;
+	const char *rootfs = init_str(in, in->b->rootfs);
+	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
 
+	return root < 0 ? err_sys(&in->err, root, "clone the mounts of %s", rootfs) : attach_root(in, &root, rootfs);
+}
+
+int setup_open_root(struct init *in)
+{
+	const char *rootfs = init_str(in, in->b->rootfs);
+	int r, dir;
+
+	if (in->fin->flags & FIN_EXEC)
+		return 0;
+	dir = in->rootfs_fd = open(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return err_at(&in->err, err_sys(&in->err, -errno, "open the root file system %s", rootfs), "root.path");
+	if (in->b->unshare_mount == UNSHARE_ROOT) {
+		r = in->root_source_fd = sys_open_tree(dir, "", OPEN_TREE_NAMESPACE | AT_EMPTY_PATH | AT_RECURSIVE);
+		return r < 0 ? err_sys(&in->err, r, "make a mount namespace of %s", rootfs) : 0;
+	}
+	r = in->root_source_fd = mnt_clone(dir, "", MNT_CLONE_RECURSIVE);
 	if (r >= 0)
-		r = sys_setns(ns, CLONE_NEWNS);
+		r = mnt_set(in->root_source_fd, true, 0, 0, in->b->root_propagation & ~(uint64_t)MS_REC);
+	return r < 0 ? err_sys(&in->err, r, "clone the mounts of %s", rootfs) : 0;
+}
+
+/* The root file system is the only mount of the new namespace, and setns(2) makes it "/". Its copy is still the peer of the original. */
+static int enter_root_namespace(struct init *in, const char *rootfs)
+{
+	int r = sys_setns(in->root_source_fd, CLONE_NEWNS);
+
 	if (r >= 0)
 		r = sys_mount(NULL, "/", NULL, in->b->root_propagation, NULL);
 	if (r < 0)
@@ -266,16 +287,15 @@ int setup_tree(struct init *in)
 
 	if (in->fin->flags & FIN_EXEC)
 		return open_joined_root(in);
-	scoped_fd int dir = open(rootfs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0)
-		return err_at(&in->err, err_sys(&in->err, -errno, "open the root file system %s", rootfs), "root.path");
 	if (in->b->unshare_mount == UNSHARE_ROOT) {
-		r = enter_root_namespace(in, dir, rootfs);
+		r = enter_root_namespace(in, rootfs);
 	} else {
-		r = copy_mount_namespace(in, dir, rootfs);
+		r = copy_mount_namespace(in, rootfs);
 		if (r == 0)
-			r = setup_attach_root(in);
+			r = attach_root(in, &in->root_source_fd, rootfs);
 	}
+	fd_close(&in->root_source_fd);
+	fd_close(&in->rootfs_fd);
 	in->slots[in->b->root_slot] = in->root_fd;
 	return r;
 }

@@ -93,8 +93,8 @@ static int open_dir(struct init *in, struct bpath at, uint32_t flags, bool *ret_
 	return fd;
 }
 
-/* Options as the plan lists them, then the mode of the covered directory, the pid namespace. */
-static int set_options(struct init *in, const struct step *s, int fs, const char *mode)
+/* Options as the plan lists them, then the pid namespace. */
+static int set_options(struct init *in, const struct step *s, int fs)
 {
 	const struct blob_mount_opt *o = blob_list(in->b, s->u.mnt.opts);
 	const char *source = init_str(in, s->u.mnt.source);
@@ -102,8 +102,6 @@ static int set_options(struct init *in, const struct step *s, int fs, const char
 
 	for (uint32_t i = 0; i < s->u.mnt.opts.n && r >= 0; i++)
 		r = mnt_new_option(fs, init_str(in, o[i].key), init_str(in, o[i].value));
-	if (r >= 0 && mode[0])
-		r = mnt_new_option(fs, "mode", mode);
 	/* 6.17; the plan refuses such a mount on older kernels. */
 	int pidns = s->u.mnt.flags & MNT_PROC_PIDNS ? init_slot(in, s->in) : in->apart.pidns_fd;
 	if (r >= 0 && pidns >= 0)
@@ -111,13 +109,13 @@ static int set_options(struct init *in, const struct step *s, int fs, const char
 	return r;
 }
 
-int step_superblock(struct init *in, const struct step *s, const char *mode)
+int superblock_make(struct init *in, const struct step *s)
 {
 	scoped_fd int fs = sys_fsopen(init_str(in, s->u.mnt.fstype));
 
 	if (fs < 0)
 		return fs;
-	int r = set_options(in, s, fs, mode);
+	int r = set_options(in, s, fs);
 	if (r >= 0)
 		r = mnt_new_finish(fs, s->u.mnt.attr);
 	if (r < 0)
@@ -125,18 +123,29 @@ int step_superblock(struct init *in, const struct step *s, const char *mode)
 	return r;
 }
 
-/* `made`: the directory at `at` was not there before, its mode says nothing. */
-static int make_superblock(struct init *in, const struct step *s, int at, bool made)
+int step_superblock(struct init *in, const struct step *s)
 {
-	char mode[16] = "";
-	struct stat st;
+	int fd = s->u.mnt.flags & MNT_IN_USERNS ? userns_superblock(in, s) : superblock_make(in, s);
 
-	if ((s->u.mnt.flags & MNT_COVERED_MODE) && !made) {
-		if (fstat(at, &st) < 0)
-			return -errno;
-		snprintf(mode, sizeof(mode), "%o", (unsigned)(st.st_mode & 07777));
-	}
-	return s->u.mnt.flags & MNT_IN_USERNS ? userns_superblock(in, s, mode) : step_superblock(in, s, mode);
+	if (fd < 0)
+		return fd;
+	in->slots[s->out] = fd;
+	return 0;
+}
+
+/* What it takes from the directory that it covers. One that was `made` just now has nothing, and its mode says nothing. */
+static int take_after(struct init *in, const struct step *s, int mnt_fd, int at, bool made)
+{
+	struct stat st;
+	int r = 0;
+
+	if (made)
+		return 0;
+	if (s->u.mnt.flags & MNT_COVERED_MODE)
+		r = fstat(at, &st) < 0 ? -errno : node_chmod(in, mnt_fd, st.st_mode & 07777);
+	if (r == 0 && (s->u.mnt.flags & MNT_COPY_UP))
+		r = copyup_fill(in, s, at, mnt_fd);
+	return r;
 }
 
 static const struct {
@@ -204,20 +213,15 @@ static int keep(struct init *in, const struct step *s, int mnt_fd)
 
 int step_mount(struct init *in, const struct step *s)
 {
+	int fd = init_slot(in, s->in);
 	bool made = false;
 	scoped_fd int at = open_dir(in, s->u.mnt.at, s->u.mnt.flags, &made);
 
 	if (at < 0)
 		return at;
 	int r = check_place(in, at, s->u.mnt.at);
-	if (r < 0)
-		return r;
-	scoped_fd int fd = make_superblock(in, s, at, made);
-	if (fd < 0)
-		return fd;
-	/* In a directory that was made just now there is nothing. */
-	if ((s->u.mnt.flags & MNT_COPY_UP) && !made)
-		r = copyup_fill(in, s, at, fd);
+	if (r == 0)
+		r = take_after(in, s, fd, at, made);
 	if (r == 0)
 		r = set_propagation(fd, s->u.mnt.prop);
 	if (r == 0 && (s->u.mnt.flags & MNT_LABEL_ROOT))
@@ -226,11 +230,7 @@ int step_mount(struct init *in, const struct step *s)
 		r = attach(in, s, fd, at);
 	if (r == 0 && (s->u.mnt.flags & (MNT_LEGACY_IVERSION | MNT_LEGACY_SILENT)))
 		r = remount_legacy(in, s, fd);
-	if (r == 0)
-		r = keep(in, s, fd);
-	if (r == 0 && s->out >= 0)
-		in->slots[s->out] = take_fd(&fd);
-	return r;
+	return r < 0 ? r : keep(in, s, fd);
 }
 
 /* A directory for a directory, a file for a file. */

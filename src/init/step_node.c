@@ -60,13 +60,23 @@ static int accept_existing(struct init *in, int dir, const char *name, const str
 	return err_set(&in->err, ERR_SYS, EEXIST, "something else is there");
 }
 
+int node_chmod(struct init *in, int fd, mode_t mode)
+{
+	int r = procfs_chmod(&in->proc, fd, mode);
+
+	if (r != -EBADF)
+		return r;
+	/* No fchmodat2 before 6.6: by our procfs, which is made now. */
+	r = init_procfs(in);
+	return r < 0 ? r : procfs_chmod(&in->proc, fd, mode);
+}
+
 static int own(struct init *in, int fd, const struct step *s)
 {
 	mode_t mode = s->u.node.mode & 07777;
 	uint32_t uid = s->u.node.uid == ID_ROOT ? in->apart.root_uid : s->u.node.uid;
 	uint32_t gid = s->u.node.gid == ID_ROOT ? in->apart.root_gid : s->u.node.gid;
 	struct stat st;
-	int r;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
@@ -74,16 +84,7 @@ static int own(struct init *in, int fd, const struct step *s)
 		return err_set(&in->err, ERR_SYS, EEXIST, "it was exchanged while it was made");
 	if ((st.st_uid != uid || st.st_gid != gid) && fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		return -errno;
-	if ((st.st_mode & 07777) == mode)
-		return 0;
-	r = procfs_chmod(&in->proc, fd, mode);
-	if (r == -EBADF) {
-		/* No fchmodat2 before 6.6: by our procfs, which is made now. */
-		r = init_procfs(in);
-		if (r == 0)
-			r = procfs_chmod(&in->proc, fd, mode);
-	}
-	return r;
+	return (st.st_mode & 07777) == mode ? 0 : node_chmod(in, fd, mode);
 }
 
 static bool is_roots(uint32_t id)

@@ -72,6 +72,7 @@ static const struct {
 	[STEP_DOMAINNAME] = { step_domainname, tell_domainname },
 	[STEP_LO_UP] = { step_lo_up, tell_lo_up },
 	[STEP_SYSCTL] = { step_sysctl, tell_sysctl },
+	[STEP_SUPERBLOCK] = { step_superblock, tell_mount },
 	[STEP_MOUNT] = { step_mount, tell_mount },
 	[STEP_BIND] = { step_bind, tell_bind },
 	[STEP_REMOUNT] = { step_remount, tell_remount },

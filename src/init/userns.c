@@ -18,10 +18,8 @@
 #include "sys/idmap.h"
 #include "sys/mnt.h"
 
-#define MODE_TEXT_MAX 16
-
 /* What S asks for, and the answer; the mount's fd comes with it. */
-struct ask { uint32_t step; char mode[MODE_TEXT_MAX]; };
+struct ask { uint32_t step; };
 struct answer { int32_t r; char kernel[96]; };
 
 /* Sockets between S ([0]) and the process in the user namespace ([1]). */
@@ -49,7 +47,7 @@ static int be_root(struct init *in)
 static void make_one(struct init *in, const struct ask *a, struct answer *ret, int *ret_fd)
 {
 	const struct step *s = a->step < in->b->steps.n ? &in->steps[a->step] : NULL;
-	int r = s && s->op == STEP_MOUNT ? step_superblock(in, s, a->mode) : -EINVAL;
+	int r = s && s->op == STEP_SUPERBLOCK ? superblock_make(in, s) : -EINVAL;
 
 	*ret = (struct answer){ .r = r < 0 ? r : 0 };
 	memcpy(ret->kernel, in->kernel, sizeof(ret->kernel));
@@ -70,7 +68,6 @@ static NORETURN void serve(struct init *in, int sock)
 	for (;;) {
 		if (fd_recv(sock, &ask, sizeof(ask), &none, 0) != (ssize_t)sizeof(ask))
 			init_gone(0);
-		ask.mode[MODE_TEXT_MAX - 1] = '\0';
 		in->kernel[0] = '\0';
 		make_one(in, &ask, &answer, &r);
 		scoped_fd int fd = r;
@@ -88,7 +85,7 @@ static int forget_host(struct init *in, const int *keep, size_t n)
 		if ((int)i != in->b->start_slot && (int)i != in->b->ctl_slot)
 			in->slots[i] = -1;
 	in->proc = in->sysctl = PROCFS_NONE;
-	in->root_fd = in->dev_fd = in->pts_fd = in->mask_dir_fd = in->mask_file_fd = in->mntns_fd = in->host_proc_fd = in->node_fd = -1;
+	in->root_fd = in->rootfs_fd = in->root_source_fd = in->dev_fd = in->pts_fd = in->mask_dir_fd = in->mask_file_fd = in->mntns_fd = in->host_proc_fd = in->node_fd = -1;
 	return failed(in, r, "close what belongs to the host");
 }
 
@@ -363,18 +360,17 @@ static int make_proc(struct init *in, const struct step *s)
 	int r;
 
 	in->apart.pidns_fd = procfs_process_ns(&in->proc, in->apart.pid, "pid");
-	r = in->apart.pidns_fd < 0 ? -EPERM : step_superblock(in, s, "");
+	r = in->apart.pidns_fd < 0 ? -EPERM : superblock_make(in, s);
 	fd_close(&in->apart.pidns_fd);
 	return r == -EINVAL ? -EPERM : r;
 }
 
-int userns_superblock(struct init *in, const struct step *s, const char *mode)
+int userns_superblock(struct init *in, const struct step *s)
 {
 	struct ask ask = { .step = (uint32_t)(s - in->steps) };
 	struct answer answer;
 	int fd = -1, r;
 
-	snprintf(ask.mode, sizeof(ask.mode), "%s", mode);
 	r = fd_send(in->apart.serve_fd, &ask, sizeof(ask), -1);
 	if (r < 0)
 		return r;
@@ -455,7 +451,7 @@ static int copy_tree(struct init *in)
 	r = init_procfs(in);
 	if (r < 0)
 		return err_sys(&in->err, r, "open a procfs");
-	return setup_attach_root(in);
+	return setup_clone_root(in);
 }
 
 int userns_enter(struct init *in)

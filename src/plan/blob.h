@@ -29,7 +29,7 @@ enum phase {
 	PH_CGROUP, /* host: cgroup and limits */
 	PH_SPAWN,  /* host: clone3 */
 	PH_ENTER,  /* v1 tasks, joined namespaces, unshare */
-	PH_SOURCE, /* bind sources become detached clones, before the mount namespace changes */
+	PH_SOURCE, /* what is going to be mounted becomes detached mounts in the configuration's order, before the mount namespace changes: bind sources, new file systems */
 	PH_IDENT,  /* network devices (host), hostname, domainname, lo, sysctl */
 	PH_MOUNT,  /* rootfs attached, mounts in the configuration's order, /dev */
 	PH_LOCK,   /* user namespace: S's part of PH_MASK; then the container's process takes over, in a copy in which all of it is locked */
@@ -63,7 +63,8 @@ enum step_op {
 	STEP_DOMAINNAME,
 	STEP_LO_UP,
 	STEP_SYSCTL,
-	STEP_MOUNT,        /* a new superblock */
+	STEP_SUPERBLOCK,   /* a new file system as a detached mount in slot `out`; proc of a joined pid namespace: `in` is that */
+	STEP_MOUNT,        /* the superblock in slot `in` attached */
 	STEP_BIND,         /* slot `in` attached */
 	STEP_REMOUNT,      /* attributes of an existing mount */
 	STEP_DIR,          /* a directory on the mount in slot `in` */
@@ -115,6 +116,8 @@ enum {
 
 struct blob_mount_opt { struct bstr key, value; }; /* value absent: a flag */
 
+struct step_mnt { struct bstr fstype, source; struct blist opts; uint64_t attr; uint32_t flags, prop; struct bpath at; };
+
 struct step {
 	uint8_t op;
 	uint8_t phase;
@@ -129,7 +132,7 @@ struct step {
 		struct { struct bstr uid_map, gid_map; } idmap;
 		struct { struct bstr path; uint32_t flags; } source;
 		struct { struct bstr name, value; } write;
-		struct { struct bstr fstype, source; struct blist opts; uint64_t attr; uint32_t flags, prop; struct bpath at; } mnt;
+		struct step_mnt mnt; /* of both the file system and its place */
 		struct { uint64_t set, clr, rset, rclr; uint32_t flags, prop; struct bpath at; int16_t idmap; } bind; /* idmap: slot of a user namespace, 0 none */
 		struct { struct bpath at; uint32_t mode; uint32_t flags; } dir;
 		struct { struct bpath at; uint32_t mode, uid, gid, major, minor, flags; } node; /* mode with S_IFMT; ids as S sees them, ID_ROOT: the container's root */

@@ -189,6 +189,8 @@ int plan_add_net_devices(struct plan *p, struct err *e);
 int plan_add_rdt(struct plan *p, const char *id, struct err *e);
 int plan_add_sysctls(struct plan *p, struct err *e);
 int plan_add_mounts(struct plan *p, struct err *e);
+/* A new file system and its place. Returns the slot that has the mount, for later steps. */
+int16_t plan_add_superblock(struct plan *p, const struct step_mnt *m, const char *where);
 /* A mount of type cgroup (v2_only: cgroup2) at `at`: what the container may see of the hierarchies. */
 int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uint64_t attr, bool v2_only, struct err *e);
 /* Path, writes and device rules. */

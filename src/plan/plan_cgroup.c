@@ -139,15 +139,12 @@ static void add_hierarchy(struct plan *p, const struct cg_hier *h, const char *a
 				opts[n++] = (struct blob_mount_opt){ plan_str(p, w), { 0 } };
 			}
 		}
-		struct blist list = plan_list(p, opts, n, sizeof(opts[0]));
-		struct bstr type = plan_str(p, h->v2 ? "cgroup2" : "cgroup"), source = plan_str(p, "cgroup");
-		struct bpath path = plan_path(p, at);
-		struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, where);
-		s->u.mnt.fstype = type;
-		s->u.mnt.source = source;
-		s->u.mnt.opts = list;
-		s->u.mnt.attr = attr;
-		s->u.mnt.at = path;
+		struct step_mnt m = { .attr = attr };
+		m.fstype = plan_str(p, h->v2 ? "cgroup2" : "cgroup");
+		m.source = plan_str(p, "cgroup");
+		m.opts = plan_list(p, opts, n, sizeof(opts[0]));
+		m.at = plan_path(p, at);
+		plan_add_superblock(p, &m, where);
 		return;
 	}
 	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path ? p->cgroup_path : h->own);
@@ -182,18 +179,13 @@ static void add_names(struct plan *p, const struct cg_hier *h, int16_t tmpfs, co
 static void add_v1_tree(struct plan *p, const char *at, const char *where, uint64_t attr)
 {
 	struct blob_mount_opt o[2] = { { plan_str(p, "mode"), plan_str(p, "755") }, { plan_str(p, p->honoured.mount_context), p->hdr.fin.mount_label } };
-	struct blist opts = plan_list(p, o, plan_label_way(p, "tmpfs") == LABEL_CONTEXT ? 2 : 1, sizeof(o[0]));
-	struct bstr type = plan_str(p, "tmpfs"), source = plan_str(p, "cgroup");
-	struct bpath path = plan_path(p, at);
-	struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, where);
-	int16_t tmpfs = s->out = plan_slot(p);
+	struct step_mnt m = { .attr = attr & ~(uint64_t)MOUNT_ATTR_RDONLY, .flags = p->hdr.userns ? MNT_IN_USERNS : 0 };
+	m.fstype = plan_str(p, "tmpfs");
+	m.source = plan_str(p, "cgroup");
+	m.opts = plan_list(p, o, plan_label_way(p, "tmpfs") == LABEL_CONTEXT ? 2 : 1, sizeof(o[0]));
+	m.at = plan_path(p, at);
+	int16_t tmpfs = plan_add_superblock(p, &m, where);
 
-	s->u.mnt.fstype = type;
-	s->u.mnt.source = source;
-	s->u.mnt.opts = opts;
-	s->u.mnt.flags = p->hdr.userns ? MNT_IN_USERNS : 0;
-	s->u.mnt.attr = attr & ~(uint64_t)MOUNT_ATTR_RDONLY;
-	s->u.mnt.at = path;
 	for (unsigned i = 0; i < p->facts->cg.n; i++) {
 		const struct cg_hier *h = &p->facts->cg.h[i];
 		struct bpath dir = plan_path(p, h->dir);

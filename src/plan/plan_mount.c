@@ -66,7 +66,7 @@ static int check_destination(struct plan *p, const struct mount_job *j, struct e
 }
 
 /* What the configuration wants shared or unbindable is set last, when everything below it is mounted. */
-static void add_late_propagation(struct plan *p, struct step *s, const struct mount_job *j)
+static void add_late_propagation(struct plan *p, int16_t slot, const struct mount_job *j)
 {
 	uint32_t prop = j->w.prop;
 	bool own = p->hdr.userns != USERNS_NONE;
@@ -75,9 +75,8 @@ static void add_late_propagation(struct plan *p, struct step *s, const struct mo
 		return;
 	/* The mounts of a user namespace are copies, which are slaves of what was made here: I sets its own, found by their place. */
 	struct bpath at = own ? plan_path(p, j->at) : (struct bpath){ 0 };
-	int16_t slot = own ? p->hdr.root_slot : s->out >= 0 ? s->out : (s->out = plan_slot(p));
 	struct step *late = plan_step(p, STEP_PROPAGATION, PH_MASK, own ? WHO_I : WHO_S, j->where);
-	late->in = slot;
+	late->in = own ? p->hdr.root_slot : slot;
 	late->u.attr.at = at;
 	late->u.attr.prop = prop & ~(uint32_t)MS_REC;
 	late->u.attr.recursive = !!(prop & MS_REC);
@@ -119,9 +118,7 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	s->u.bind.idmap = idmap;
 	s->u.bind.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
 	s->u.bind.at = plan_path(p, j->at);
-	if (j->w.prop & LATE_PROP)
-		s->out = slot;
-	add_late_propagation(p, s, j);
+	add_late_propagation(p, slot, j);
 	return 0;
 }
 
@@ -166,12 +163,8 @@ static struct blist mount_data(struct plan *p, const struct mount_job *j)
 }
 
 /* A tmpfs is filled (nodes, mount points) before it becomes read-only. */
-static void add_late_readonly(struct plan *p, struct step *s, const char *where)
+static void add_late_readonly(struct plan *p, int16_t slot, const char *where)
 {
-	if (s->out < 0)
-		s->out = plan_slot(p);
-	s->u.mnt.attr &= ~(uint64_t)MOUNT_ATTR_RDONLY;
-	int16_t slot = s->out;
 	struct step *late = plan_step(p, STEP_ATTR, PH_MASK, WHO_S, where);
 	late->in = slot;
 	late->u.attr.set = MOUNT_ATTR_RDONLY;
@@ -189,47 +182,53 @@ static bool is_made_in_userns(const struct plan *p, const char *type)
 	return p->hdr.userns == USERNS_FIRST || (p->hdr.userns == USERNS_KEEPER && !streq(type, "proc"));
 }
 
+int16_t plan_add_superblock(struct plan *p, const struct step_mnt *m, const char *where)
+{
+	/* With a user namespace the process that is to make it is born later. */
+	struct step *made = plan_step(p, STEP_SUPERBLOCK, p->hdr.userns ? PH_MOUNT : PH_SOURCE, WHO_S, where);
+	int16_t slot = made->out = plan_slot(p);
+
+	made->in = m->flags & MNT_PROC_PIDNS ? p->hdr.pidns_slot : -1;
+	made->u.mnt = *m;
+	struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, where);
+	s->in = slot;
+	s->u.mnt = *m;
+	return slot;
+}
+
 static void add_new_superblock(struct plan *p, const struct mount_job *j)
 {
 	const char *type = j->m->type;
 	bool tmpfs = streq(type, "tmpfs"), proc = streq(type, "proc");
-	struct blist data = mount_data(p, j);
-	struct bstr fstype = plan_str(p, type), source = plan_str(p, j->m->source ? j->m->source : type);
-	struct bpath at = plan_path(p, j->at);
-	struct step *s = plan_step(p, STEP_MOUNT, PH_MOUNT, WHO_S, j->where);
+	uint64_t attr = j->w.set | j->w.rset;
+	bool late_readonly = tmpfs && (attr & MOUNT_ATTR_RDONLY);
+	struct step_mnt m = { .flags = j->w.legacy | (is_made_in_userns(p, type) ? MNT_IN_USERNS : 0), .prop = j->w.prop & LATE_PROP ? 0 : j->w.prop };
 
-	s->u.mnt.fstype = fstype;
-	s->u.mnt.source = source;
-	s->u.mnt.at = at;
-	s->u.mnt.opts = data;
-	s->u.mnt.attr = j->w.set | j->w.rset;
-	s->u.mnt.flags = j->w.legacy | (is_made_in_userns(p, type) ? MNT_IN_USERNS : 0);
-	s->u.mnt.prop = j->w.prop & LATE_PROP ? 0 : j->w.prop;
+	m.fstype = plan_str(p, type);
+	m.source = plan_str(p, j->m->source ? j->m->source : type);
+	m.at = plan_path(p, j->at);
+	m.opts = mount_data(p, j);
+	m.attr = late_readonly ? attr & ~(uint64_t)MOUNT_ATTR_RDONLY : attr;
 	if (proc || streq(type, "sysfs"))
-		s->u.mnt.flags |= MNT_REAL_DIR;
-	if (proc && (p->joined & CLONE_NEWPID)) {
-		s->u.mnt.flags |= MNT_PROC_PIDNS;
-		s->in = p->hdr.pidns_slot;
-	}
+		m.flags |= MNT_REAL_DIR;
+	if (proc && (p->joined & CLONE_NEWPID))
+		m.flags |= MNT_PROC_PIDNS;
 	if (tmpfs && !has_data(j, "mode"))
-		s->u.mnt.flags |= MNT_COVERED_MODE;
+		m.flags |= MNT_COVERED_MODE;
 	if (j->w.copy_up)
-		s->u.mnt.flags |= MNT_COPY_UP;
+		m.flags |= MNT_COPY_UP;
 	if (plan_label_way(p, type) == LABEL_ROOT)
-		s->u.mnt.flags |= MNT_LABEL_ROOT;
-	if (tmpfs && streq(j->at, "/dev")) {
-		s->u.mnt.flags |= MNT_DEV_TMPFS;
-		s->out = p->dev_slot = plan_slot(p);
-	}
-	if (streq(type, "devpts") && streq(j->at, "/dev/pts")) {
-		s->u.mnt.flags |= MNT_DEVPTS;
-		s->out = plan_slot(p);
-	}
-	/* plan_step may move the array: `s` is not used after another step is added. */
-	size_t index = p->n_steps - 1;
-	if (tmpfs && (s->u.mnt.attr & MOUNT_ATTR_RDONLY))
-		add_late_readonly(p, s, j->where);
-	add_late_propagation(p, &p->steps[index], j);
+		m.flags |= MNT_LABEL_ROOT;
+	if (tmpfs && streq(j->at, "/dev"))
+		m.flags |= MNT_DEV_TMPFS;
+	if (streq(type, "devpts") && streq(j->at, "/dev/pts"))
+		m.flags |= MNT_DEVPTS;
+	int16_t slot = plan_add_superblock(p, &m, j->where);
+	if (m.flags & MNT_DEV_TMPFS)
+		p->dev_slot = slot;
+	if (late_readonly)
+		add_late_readonly(p, slot, j->where);
+	add_late_propagation(p, slot, j);
 }
 
 /* No sysfs of this network namespace can be had: the caller's own, of which nothing can be written to, is what such a container gets from crun, and from podman

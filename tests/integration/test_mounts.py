@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from harness import mountinfo, programs, snapshot, world
 from harness.clock import scaled
-from harness.config import CGROUP, DEV, MOUNTS, PROC, SYS, bind, namespaces, tmpfs
+from harness.config import CGROUP, DEV, MOUNTS, PROC, SYS, bind, namespaces, tmpfs, userns
 from harness.runtime import wait_for
 
 
@@ -53,6 +53,16 @@ def test_nothing_of_the_host_is_left(container):
     assert all(m.parent in ids or m.id == root.id for m in mountinfo.of(seen))
     assert seen["root"]["mnt_id"] == root.id
     assert root.root.endswith("/rootfs")
+
+
+@pytest.mark.parametrize("in_userns", [False, True], ids=["plain", "userns"])
+def test_table_is_in_the_configuration_s_order(container, volume, in_userns):
+    """Who reads mountinfo takes a later line for what was mounted later. Newer kernels (6.8) sort it by the age of the mounts, older ones by when they were attached."""
+    mounts = [PROC, tmpfs("/t1"), bind(volume, "/b1"), DEV, bind(volume / "file", "/dev/file"), tmpfs("/t2"), bind(volume, "/t2/b2"), SYS, bind(volume, "/b3", "rbind")]
+    more = {"linux": userns()} if in_userns else {}
+    asked = ["/", *(m["destination"] for m in mounts)]
+    seen = container(mounts=mounts, **more).probe()
+    assert [m.at for m in mountinfo.of(seen) if m.at in asked] == asked
 
 
 # --- options, one by one, on a tmpfs ---
