@@ -117,7 +117,7 @@ def host(engine):
     """As in tests/integration, but for the files that an engine keeps in /run for itself."""
     before = {k: v for k, v in snapshot.take().items() if k in COMPARED}
     yield before
-    found = [line for line in snapshot.differences_when_settled(before) if f" {PODMAN_OWN} " not in line]
+    found = [line for line in snapshot.differences_when_settled(before)[0] if f" {PODMAN_OWN} " not in line]
     assert not found, "left behind:\n  " + "\n  ".join(found)
 
 

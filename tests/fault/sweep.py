@@ -66,7 +66,7 @@ class Sweep:
             self.report.faults.append(f"{what}: delete --force took {took:.2f} s")
 
     def check_host(self, what, before):
-        found = snapshot.differences_when_settled(before)
+        found, _ = snapshot.differences_when_settled(before)
         left = self.hull.ids()
         if left:
             found.append(f"left in the state root: {left}")

@@ -15,7 +15,7 @@ REPO = Path(__file__).resolve().parents[3]
 DEFAULT_TIMEOUT = 60
 _ids = itertools.count(1)
 
-__all__ = ["pytest_configure", "pytest_collection_modifyitems", "host", "hull", "bundle",
+__all__ = ["pytest_configure", "pytest_collection_modifyitems", "pytest_fixture_setup", "pytest_fixture_post_finalizer", "host", "hull", "bundle",
            "container", "canary", "program"]
 
 
@@ -66,12 +66,24 @@ def parent_cgroup():
     return f"/{snapshot.TAG}"
 
 
+_between = None  # the snapshot after the last test, unless something has been set up or torn down since that outlives a test
+
+
+def pytest_fixture_setup(fixturedef):
+    global _between
+    _between = _between if fixturedef.scope == "function" else None
+
+
+pytest_fixture_post_finalizer = pytest_fixture_setup
+
+
 @pytest.fixture(autouse=True)
 def host(parent_cgroup):
-    """The host before and after each test must be equal."""
-    before = snapshot.take()
+    """The host before and after each test must be equal. What is after one test is before the next: one snapshot serves both."""
+    global _between
+    before = _between or snapshot.take()
     yield before
-    found = snapshot.differences_when_settled(before)
+    found, _between = snapshot.differences_when_settled(before)
     assert not found, "the test changed the host:\n  " + "\n  ".join(found)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The static C programs that run inside of containers, built once into a cache directory."""
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -27,6 +28,7 @@ def cache_dir():
     return path
 
 
+@functools.cache
 def build(name, directory=HERE):
     """Path of the static program made from NAME.c there; rebuilt when source or flags change. A machine without a compiler gets them in its cache."""
     source = directory / f"{name}.c"

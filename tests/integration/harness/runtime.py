@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import select
 import shutil
 import subprocess
 import time
@@ -16,6 +17,23 @@ from .clock import scaled
 
 CALL_SECONDS = 20
 _counter = itertools.count(1)
+
+
+def run_to_end(argv, seconds, **popen):
+    """Its exit status; subprocess.TimeoutExpired, and it is killed, when it takes longer. (subprocess.run looks every 50 ms, as long as a container takes.)"""
+    with subprocess.Popen(argv, **popen) as process:
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            if not poll.poll(seconds * 1000):
+                raise subprocess.TimeoutExpired(argv, seconds)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            os.close(pidfd)
+    return process.returncode
 
 
 @dataclass
@@ -55,11 +73,10 @@ class Runtime:
                 source = self.tmp / f"{n}.in"
                 source.write_text(text)
                 stdin = open(source, "rb")
-            done = subprocess.run([*wrap, *self.argv(*args, root=root)], stdin=stdin, stdout=o, stderr=e,
-                                  timeout=scaled(timeout), check=False, **popen)
+            rc = run_to_end([*wrap, *self.argv(*args, root=root)], scaled(timeout), stdin=stdin, stdout=o, stderr=e, **popen)
             if text is not None:
                 stdin.close()
-        return Result(done.returncode, out.read_text(errors="surrogateescape"), err.read_text(errors="surrogateescape"))
+        return Result(rc, out.read_text(errors="surrogateescape"), err.read_text(errors="surrogateescape"))
 
     def __call__(self, *args, rc=0, **how):
         r = self.call(*args, **how)
@@ -89,7 +106,7 @@ class Runtime:
     def clean(self):
         """Delete what the test made; every deletion must succeed within a second or two."""
         problems = []
-        for name in self.made:
+        for name in (n for n in self.made if n in self.ids()):
             try:
                 r = self.call("delete", "--force", name, timeout=10)
             except subprocess.TimeoutExpired:
@@ -108,6 +125,27 @@ def ids_in(root):
     return sorted(set(os.listdir(root)) - {".seccomp"}) if root.exists() else []
 
 
+_copies = {}  # of the programs: file → (its copy in a bundle, what that must be)
+
+
+def _looks(path):
+    st = os.stat(path)
+    return st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns, os.listxattr(path)
+
+
+def _put(source, target):
+    """A copy, or one more link to the last: one file in memory, whose code an emulator translates once. What a test has changed is not used again."""
+    try:
+        copy, looks = _copies[source]
+        if _looks(copy) == looks:
+            os.link(copy, target)
+            return
+    except (KeyError, OSError):
+        pass
+    shutil.copy(source, target)
+    _copies[source] = target, _looks(target)
+
+
 class Bundle:
     """A directory with config.json and a root file system: probe, attack, busybox with the usual names."""
 
@@ -115,13 +153,13 @@ class Bundle:
         self.path = Path(path)
         self.rootfs = self.path / "rootfs"
         for d in ("bin", "dev", "proc", "sys", "tmp", "etc", "root", "run", "var/log"):
-            (self.rootfs / d).mkdir(parents=True)
-        (self.rootfs / "tmp").chmod(0o1777)
-        shutil.copy(programs.BUSYBOX, self.rootfs / "bin/busybox")
+            os.makedirs(f"{self.rootfs}/{d}")
+        os.chmod(f"{self.rootfs}/tmp", 0o1777)
+        _put(programs.BUSYBOX, f"{self.rootfs}/bin/busybox")
         for name in ("probe", "attack"):
-            shutil.copy(programs.build(name), self.rootfs / "bin" / name)
+            _put(programs.build(name), f"{self.rootfs}/bin/{name}")
         for applet in programs.APPLETS:
-            (self.rootfs / "bin" / applet).symlink_to("busybox")
+            os.symlink("busybox", f"{self.rootfs}/bin/{applet}")
         (self.rootfs / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
         (self.rootfs / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
 
@@ -160,9 +198,8 @@ class Container:
         err = self.runtime.tmp / f"{n}.err"
         argv = self.runtime.argv(verb, "--bundle", self.bundle.path, *options, self.id)
         with open(self.stdout, "wb") as o, open(err, "wb") as e:
-            done = subprocess.run(argv, stdin=how.pop("stdin", subprocess.DEVNULL), stdout=o, stderr=e,
-                                  timeout=scaled(CALL_SECONDS), check=False, **how)
-        r = Result(done.returncode, "", err.read_text(errors="surrogateescape"))
+            status = run_to_end(argv, scaled(CALL_SECONDS), stdin=how.pop("stdin", subprocess.DEVNULL), stdout=o, stderr=e, **how)
+        r = Result(status, "", err.read_text(errors="surrogateescape"))
         assert r.rc == rc, f"{verb} {options}: exit code {r.rc}, expected {rc}\n{r.err}{self.stdout.read_text()}"
         return r
 
@@ -239,10 +276,12 @@ def is_v1(controller):
 def wait_for(condition, seconds, what, show=lambda: ""):
     """Poll until the condition holds; AssertionError that names what was waited for."""
     seconds = scaled(seconds)
-    end = time.monotonic() + seconds
+    begun = now = time.monotonic()
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}. {show()}"
-        time.sleep(0.01)
+        looked, now = now, time.monotonic()
+        assert now < begun + seconds, f"waited {seconds} s for {what}. {show()}"
+        time.sleep(max(0.01, min(0.25, now - looked)))  # on a slow machine asking takes the time of what is waited for
+        now = time.monotonic()
 
 
 def alive(pid):

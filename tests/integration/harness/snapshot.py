@@ -21,44 +21,58 @@ STATE_ROOTS = ("/run/hull", "/run/runc", "/run/crun")
 SETTLE_SECONDS = 3.0
 
 
+def _read(path):
+    """The whole text of a small file. Snapshots are taken around every test: this is a third of what Path.read_text costs an emulated machine."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        found = b""
+        while data := os.read(fd, 65536):
+            found += data
+        return found.decode(errors="surrogateescape")
+    finally:
+        os.close(fd)
+
+
 def mounts():
-    return set(Path("/proc/self/mountinfo").read_text().splitlines())
+    return set(_read("/proc/self/mountinfo").splitlines())
 
 
 def hierarchies():
     """Directories where a cgroup hierarchy is mounted."""
     found = []
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in _read("/proc/self/mountinfo").splitlines():
         left, right = line.split(" - ")
         if right.split()[0] in ("cgroup", "cgroup2"):
             found.append(Path(left.split()[4]))
     return found
 
 
-def _directories(top):
-    found = set()
-    stack = [str(top)]
+def _below(top, directories_only=False):
+    """Names of what is below `top`; links are not followed."""
+    found, stack = set(), [str(top)]
     while stack:
-        path = stack.pop()
         try:
-            with os.scandir(path) as entries:
-                children = [e.path for e in entries if e.is_dir(follow_symlinks=False)]
-        except FileNotFoundError:  # somebody else's cgroup that has just gone
+            with os.scandir(stack.pop()) as entries:
+                for entry in entries:
+                    is_directory = entry.is_dir(follow_symlinks=False)
+                    if is_directory:
+                        stack.append(entry.path)
+                    if is_directory or not directories_only:
+                        found.add(entry.path)
+        except FileNotFoundError:  # somebody else's that has just gone
             continue
-        found.update(children)
-        stack.extend(children)
     return found
 
 
 def cgroups():
-    found = set().union(*(_directories(h) for h in hierarchies())) if hierarchies() else set()
+    found = set().union(*(_below(h, directories_only=True) for h in hierarchies()))
     return {c for c in found if TAG in c} if SHARED_HOST else found
 
 
 def process(pid):
     """(pid, start time, name, state) from /proc/PID/stat, parsed after the last parenthesis; None when it is gone."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = _read(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return None
     name, rest = text[text.index("(") + 1:text.rindex(")")], text[text.rindex(")") + 2:].split()
@@ -99,15 +113,16 @@ def tree(top):
 
 def device_nodes():
     found = {}
-    for path in sorted(Path("/dev").iterdir()):
-        st = path.lstat()
-        found[path.name] = (st.st_mode, st.st_uid, st.st_gid, st.st_rdev)
+    with os.scandir("/dev") as entries:
+        for entry in entries:
+            st = entry.stat(follow_symlinks=False)
+            found[entry.name] = (st.st_mode, st.st_uid, st.st_gid, st.st_rdev)
     return found
 
 
 def run_files():
     """What is in /run, but for a state root that holds nothing: a runtime may keep that."""
-    found = set(map(str, Path("/run").rglob("*")))
+    found = _below("/run")
     return {f for f in found if f not in STATE_ROOTS or any(other.startswith(f + "/") for other in found)}
 
 
@@ -115,7 +130,7 @@ def settings():
     found = {}
     for name in SETTINGS:
         try:
-            found[name] = Path(name).read_text()
+            found[name] = _read(name)
         except FileNotFoundError:
             found[name] = None
     return found
@@ -159,10 +174,11 @@ def differences(before, after):
 
 
 def differences_when_settled(before):
-    """Compare with now, again and again until equal or until what is being torn down had its time."""
+    """Compare with now, again and again until equal or until what is being torn down had its time. The differences, and how it is now."""
     end = time.monotonic() + scaled(SETTLE_SECONDS)
     while True:
-        found = differences(before, take())
+        after = take()
+        found = differences(before, after)
         if not found or time.monotonic() > end:
-            return found
+            return found, after
         time.sleep(0.02)
