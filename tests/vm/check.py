@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """./dev check-vm [--quick] [--readme] [MACHINE…] [PYTEST-ARGUMENT…]: the suites in the machines.
 
-Without a machine: all of them. With arguments for pytest: only tests/integration, with these. Several machines run at a time, each with one processor
+Without a machine: all of them. With arguments for pytest: tests/integration, or what they name, with these. Several machines run at a time, each with one processor
 (HULL_VM_JOBS; default: as many as there are processors); what is free when fewer are asked for is used by dividing their tests."""
 import concurrent.futures
 import json
@@ -10,8 +10,10 @@ import os
 import resource
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -42,22 +44,40 @@ def make_tree(top):
         shutil.copy(programs.build(source.stem), top / "cache/hull-tests")
 
 
-def make_command(shard, shards, pytest_args, everything):
+# What the script does for each suite; its own status is that of the worst. 5: pytest found no test (in this half).
+SUITE = """status=0
+suite() {
+	"$@"
+	s=$?
+	[ $s = 5 ] || [ $s -le $status ] || status=$s
+}"""
+
+
+def make_command(machine, shard, shards, pytest_args, suites):
     """The shell script that the machine does."""
     pytest = ["python3", "-B", "-m", "pytest", "-p", "no:cacheprovider", "-p", "report", "--tb=short", "-rfE", *pytest_args]
     lines = [f"export HULL=/job/tree/build/hull XDG_CACHE_HOME=/job/tree/cache HULL_TEST_SLOW={'2' if 'kvm' in vm.accelerator() else '10'}",
-             f"export PYTHONPATH=tests/vm/guest HULL_VM_SHARD={shard}/{shards}"]
-    if shard == 0 and everything:
+             f"export PYTHONPATH=tests/vm/guest HULL_VM_SHARD={shard}/{shards}", SUITE]
+    if shard == 0 and "oci-validation" in suites:
         lines.append("sh tests/oci-validation/run.sh build/hull")
-    return "\n".join([*lines, shlex.join(pytest)]) + "\n"
+    wanted = [f"tests/{s}" for s in suites if s != "oci-validation" and (s != "systemd" or machine.init == vm.SYSTEMD)]
+    lines += [shlex.join(["suite", *pytest, *where]) for where in ([[w] for w in wanted] or [[]])]
+    return "\n".join([*lines, "exit $status"]) + "\n"
+
+
+def commit():
+    """The commit that is tested; "+" says that the tree differs from it."""
+    git = ["git", "-C", REPO]
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return head + ("+" if subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False, timeout=60).returncode else "")
 
 
 class Run:
     """One machine, its tests divided into `shards`."""
 
-    def __init__(self, machine, out, shards, pytest_args, everything):
-        self.machine, self.out, self.shards, self.pytest_args, self.everything = machine, out, shards, pytest_args, everything
-        self.lines, self.kernel, self.errors = [], "?", []
+    def __init__(self, machine, out, shards, pytest_args, suites):
+        self.machine, self.out, self.shards, self.pytest_args, self.suites = machine, out, shards, pytest_args, suites
+        self.lines, self.kernel, self.errors, self.seconds = [], "?", [], 0
         shutil.rmtree(out, ignore_errors=True)
 
     def _line(self, line):
@@ -70,28 +90,32 @@ class Run:
             print(f"FAILED {self.machine.name}: {told['test']}", flush=True)
 
     def do(self, shard, tree, seconds):
-        command = make_command(shard, self.shards, self.pytest_args, self.everything)
+        command = make_command(self.machine, shard, self.shards, self.pytest_args, self.suites)
+        begun = time.monotonic()
         try:
             status = vm.run(self.machine, tree, command, self.out / f"shard{shard}", seconds=seconds, on_line=self._line)
-            if status not in (0, 1, 5):  # passed, tests failed, no test of that name (in this half)
+            if status not in (0, 1):  # passed, tests failed
                 self.errors.append(f"pytest ended with status {status}, see {self.out}/shard{shard}/output")
         except vm.MachineError as e:
             self.errors.append(str(e))
+        self.seconds = max(self.seconds, time.monotonic() - begun)
         for error in self.errors:
             print(f"FAILED {self.machine.name}: {error}", flush=True)
 
     def results(self):
         """One entry of the matrix; all single results are in results.json."""
         tap = "".join(f.read_text(errors="replace") for f in sorted(self.out.glob("shard*/output")))
-        found = {"oci-validation": mx.read_tap(tap), "integration": mx.read_report(self.lines)}
+        told = mx.read_report(self.lines)
+        found = {"oci-validation": mx.read_tap(tap), **{suite: mx.of_suite(told, suite) for suite in mx.SUITES[1:]}}
         (self.out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-        return {"kernel": self.kernel, "error": "; ".join(self.errors), "suites": {suite: mx.count(found[suite]) for suite in mx.SUITES}}
+        return {"kernel": self.kernel, "commit": commit(), "minutes": round(self.seconds / 60), "error": "; ".join(self.errors),
+                "suites": {suite: mx.count(results) for suite, results in found.items() if results}}
 
 
-def check(names, out, seconds, pytest_args, everything):
+def check(names, out, seconds, pytest_args, suites):
     """Run them all; the matrix."""
     shards = max(1, JOBS // len(names))
-    runs = [Run(vm.MACHINES[name], out / name, shards, pytest_args, everything) for name in names]
+    runs = [Run(vm.MACHINES[name], out / name, shards, pytest_args, suites) for name in names]
     for kernel in {run.machine.kernel for run in runs}:
         vm.images(kernel)
     with tempfile.TemporaryDirectory(prefix="hull-vm-tree.") as tree:
@@ -122,11 +146,12 @@ def main(args):
         mx.update_readme(REPO / "README.md", mx.as_markdown(found, {m.name: m.title for m in vm.MACHINES.values()}))
         return 0
     whole = not quick and not pytest_args
+    suites = mx.SUITES if whole else ("integration",)
     if quick:
-        names, pytest_args = [QUICK_MACHINE], ["-m", "kernel"]
-    if not any(a.startswith("tests/") for a in pytest_args):
-        pytest_args.append("tests/integration")
-    found = check(names or list(vm.MACHINES), OUT if whole else OUT / "part", SECONDS["quick" if quick else "all"], pytest_args, whole or quick)
+        names, pytest_args, suites = [QUICK_MACHINE], ["-m", "kernel"], ("oci-validation", "integration")
+    elif any(a.startswith("tests/") for a in pytest_args):
+        suites = ()  # what is tested is among the arguments
+    found = check(names or list(vm.MACHINES), OUT if whole else OUT / "part", SECONDS["quick" if quick else "all"], pytest_args, suites)
     if whole:
         keep(found)
     print(mx.as_text(found))

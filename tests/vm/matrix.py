@@ -4,7 +4,7 @@ import collections
 import json
 import re
 
-SUITES = ("oci-validation", "integration")
+SUITES = ("oci-validation", "integration", "systemd")  # the last one where systemd is
 BEGIN, END = "<!-- ./dev check-vm --readme writes from here -->", "<!-- to here -->"
 NOT_RUN = "No machine has been run in full yet."
 
@@ -29,6 +29,11 @@ def read_report(lines):
             for test, (outcome, reason) in found.items()}
 
 
+def of_suite(results, suite):
+    """Those of tests/SUITE."""
+    return {test: result for test, result in results.items() if test.startswith(f"tests/{suite}/")}
+
+
 def count(results):
     """{"passed": n, "failed": n, "skipped": n, "reasons": {reason: n}} of one suite."""
     outcomes = collections.Counter(outcome for outcome, _ in results.values())
@@ -46,6 +51,7 @@ def as_text(matrix):
     """The table and, for each machine, why tests were skipped."""
     lines = [f"{'machine':<14}{'kernel':<28}{'suite':<18}{'passed':>8}{'failed':>8}{'skipped':>8}"]
     for name, machine in matrix.items():
+        lines.append(f"{name:<14}commit {machine['commit']}, {machine['minutes']} minutes")
         lines += [f"{name:<14}{machine['kernel']:<28}{suite:<18}{cell['passed']:>8}{cell['failed']:>8}{cell['skipped']:>8}"
                   for suite, cell in machine["suites"].items()]
         if machine["error"]:
@@ -59,11 +65,14 @@ def as_text(matrix):
 
 def as_markdown(matrix, titles):
     """The block of README.md: one row a machine, one column a suite, then the reasons with their sum over all machines."""
-    rows = ["| machine | kernel | " + " | ".join(SUITES) + " |", "|---|---|" + "---|" * len(SUITES)]
+    rows = ["| machine | kernel | commit | " + " | ".join(SUITES) + " |", "|---|---|---|" + "---|" * len(SUITES)]
     for name, machine in matrix.items():
-        cells = [machine["suites"][s] for s in SUITES]
-        rows.append(f"| {titles[name]} | {machine['kernel']} | " +
-                    " | ".join(f"{c['passed']} passed, {c['failed']} failed, {c['skipped']} skipped" for c in cells) + " |")
+        cells = [machine["suites"].get(s) for s in SUITES]
+        rows.append(f"| {titles[name]} | {machine['kernel']} | {machine['commit']} | " +
+                    " | ".join(f"{c['passed']} passed, {c['failed']} failed, {c['skipped']} skipped" if c else "—" for c in cells) + " |")
+    missing = [title for name, title in titles.items() if name not in matrix]
+    if missing:
+        rows += ["", f"Not run in full yet: {'; '.join(missing)}."]
     reasons = collections.Counter()
     for machine in matrix.values():
         for cell in machine["suites"].values():
