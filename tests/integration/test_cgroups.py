@@ -33,8 +33,9 @@ LIMITS = [
     ({"cpu": {"cpus": "0", "mems": "0"}}, ("cpuset", "cpuset.cpus", "0"), ("cpuset", "cpuset.cpus", "0")),
     ({"pids": {"limit": 42}}, ("pids", "pids.max", "42"), ("pids", "pids.max", "42")),
     ({"pids": {"limit": -1}}, ("pids", "pids.max", "max"), ("pids", "pids.max", "max")),
+    ({"pids": {"limit": 0}}, ("pids", "pids.max", "0"), ("pids", "pids.max", "0")),
 ]
-NEWER = ("burst", "idle")  # what Debian's peers don't know
+NEWER = ("burst", "idle", "'pids': {'limit': 0}")  # what Debian's peers don't know
 
 
 @pytest.mark.parametrize("resources,v1,v2", LIMITS, ids=[str(entry[0]) for entry in LIMITS])
@@ -85,6 +86,14 @@ def test_pids_limit_bites(container):
     r = c.runtime.call("run", "--bundle", c.bundle.path, c.id)
     assert r.rc != 0 and "not reached" not in r.out
     assert "fork" in r.err
+
+
+@pytest.mark.hull_only(reason="runc and youki write 1, crun nothing")
+def test_pids_limit_of_zero_is_a_limit(container):
+    """The program itself is there already; it can't start another."""
+    c = container(linux={"resources": {"pids": {"limit": 0}}}, args=["/bin/sh", "-c", "/bin/true; echo started"])
+    r = c.run(rc=2)
+    assert "started" not in r.out and "fork" in r.err
 
 
 def test_memory_limit_kills(container):
