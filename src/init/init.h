@@ -87,12 +87,16 @@ int setup_change_root(struct init *in);
 int userns_birth(struct init *in);
 /* S: the superblock of `s` from inside of the user namespace, as a detached mount. */
 int userns_superblock(struct init *in, const struct step *s);
+/* Write a sysctl in there: 0 or -errno. */
+int userns_sysctl(struct init *in, const struct step *s);
 /* The tree is made: from here on it is I who acts, in the user namespace and in a copy of the mount namespace, in which all mounts and their flags are locked. */
 int userns_enter(struct init *in);
 /* exec: after the join. */
 int userns_joined(struct init *in);
 /* The file system of STEP_SUPERBLOCK here and now, as a detached mount (step_mount.c). */
 int superblock_make(struct init *in, const struct step *s);
+/* Write the sysctl of a step, as who we are and where we stand. 0 or -errno. */
+int step_write_sysctl(struct init *in, const struct step *s);
 
 /* ---- blob.c ---- */
 

@@ -84,7 +84,7 @@ static int check_sysctl(struct init *in, const char *name, const char *value)
 
 /* Through a procfs of the pid namespace that we stand in; the file belongs to the namespaces of the process that
  * opens it, which is us. One write: a second one would be a second value. */
-static int write_sysctl(struct init *in, const struct step *s)
+int step_write_sysctl(struct init *in, const struct step *s)
 {
 	const char *name = init_str(in, s->u.write.name), *value = init_str(in, s->u.write.value);
 	size_t len = strlen(value);
@@ -106,13 +106,13 @@ static int write_sysctl(struct init *in, const struct step *s)
 /* What belongs to the container's user namespace may be written by the root of that, or (ipc before 5.19, uts always) by the host's only. */
 int step_sysctl(struct init *in, const struct step *s)
 {
-	int r = write_sysctl(in, s);
+	int r = s->flags & STEP_IN_USERNS ? userns_sysctl(in, s) : step_write_sysctl(in, s);
 
-	if ((r != -EACCES && r != -EPERM) || !in->b->userns)
+	if ((r != -EACCES && r != -EPERM) || !in->b->userns || (s->flags & STEP_IN_USERNS))
 		return r;
 	r = creds_act_as(in->apart.root_uid);
 	if (r == 0)
-		r = write_sysctl(in, s);
+		r = step_write_sysctl(in, s);
 	int back = creds_act_as(0);
 	if (back == 0)
 		back = creds_make_files_as(in->apart.root_uid, in->apart.root_gid);

@@ -47,14 +47,17 @@ static int be_root(struct init *in)
 static void make_one(struct init *in, const struct ask *a, struct answer *ret, int *ret_fd)
 {
 	const struct step *s = a->step < in->b->steps.n ? &in->steps[a->step] : NULL;
-	int r = s && s->op == STEP_SUPERBLOCK ? superblock_make(in, s) : -EINVAL;
+	bool sysctl = s && s->op == STEP_SYSCTL;
+	int r = sysctl ? step_write_sysctl(in, s) : s && s->op == STEP_SUPERBLOCK ? superblock_make(in, s) : -EINVAL;
 
 	*ret = (struct answer){ .r = r < 0 ? r : 0 };
 	memcpy(ret->kernel, in->kernel, sizeof(ret->kernel));
-	*ret_fd = r;
+	if (r < 0 && in->err.kind)
+		snprintf(ret->kernel, sizeof(ret->kernel), "%.*s", (int)sizeof(ret->kernel) - 1, in->err.msg);
+	*ret_fd = sysctl ? -1 : r;
 }
 
-/* Make superblocks until S has enough. They come from a mount namespace of our own: in S's we have no right to mount. */
+/* Make superblocks, and write sysctls, until S has enough. They come from a mount namespace of our own: in S's we have no right to mount. */
 static NORETURN void serve(struct init *in, int sock)
 {
 	struct answer answer;
@@ -65,10 +68,12 @@ static NORETURN void serve(struct init *in, int sock)
 	fd_close(&in->ctl.fd);
 	if (sys_unshare(CLONE_NEWNS) < 0)
 		init_gone(1);
+	in->host_proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	for (;;) {
 		if (fd_recv(sock, &ask, sizeof(ask), &none, 0) != (ssize_t)sizeof(ask))
 			init_gone(0);
 		in->kernel[0] = '\0';
+		in->err.kind = ERR_NONE;
 		make_one(in, &ask, &answer, &r);
 		scoped_fd int fd = r;
 		if (fd_send(sock, &answer, sizeof(answer), fd) < 0)
@@ -365,24 +370,42 @@ static int make_proc(struct init *in, const struct step *s)
 	return r == -EINVAL ? -EPERM : r;
 }
 
-int userns_superblock(struct init *in, const struct step *s)
+static int ask_for(struct init *in, const struct step *s, struct answer *ret, int *ret_fd)
 {
 	struct ask ask = { .step = (uint32_t)(s - in->steps) };
-	struct answer answer;
-	int fd = -1, r;
+	int r = fd_send(in->apart.serve_fd, &ask, sizeof(ask), -1);
 
-	r = fd_send(in->apart.serve_fd, &ask, sizeof(ask), -1);
 	if (r < 0)
 		return r;
-	ssize_t n = fd_recv(in->apart.serve_fd, &answer, sizeof(answer), &fd, 0);
-	if (n != (ssize_t)sizeof(answer))
+	ssize_t n = fd_recv(in->apart.serve_fd, ret, sizeof(*ret), ret_fd, 0);
+	if (n != (ssize_t)sizeof(*ret))
 		return n < 0 ? (int)n : -ECHILD;
-	answer.kernel[sizeof(answer.kernel) - 1] = '\0';
+	ret->kernel[sizeof(ret->kernel) - 1] = '\0';
+	return 0;
+}
+
+int userns_superblock(struct init *in, const struct step *s)
+{
+	struct answer answer;
+	int fd = -1, r = ask_for(in, s, &answer, &fd);
+
+	if (r < 0)
+		return r;
 	if (answer.r == -EPERM && streq(init_str(in, s->u.mnt.fstype), "proc"))
 		answer.r = fd = make_proc(in, s);
 	if (answer.r < 0)
 		memcpy(in->kernel, answer.kernel, sizeof(in->kernel));
 	return answer.r < 0 ? answer.r : fd;
+}
+
+int userns_sysctl(struct init *in, const struct step *s)
+{
+	struct answer answer;
+	int none, r = ask_for(in, s, &answer, &none);
+
+	if (r == 0 && answer.r < 0)
+		memcpy(in->kernel, answer.kernel, sizeof(in->kernel));
+	return r < 0 ? r : answer.r;
 }
 
 /* ---- the change of hands ---- */

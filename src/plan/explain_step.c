@@ -194,7 +194,8 @@ static void say_ident(const struct plan *p, struct buf *b, const struct step *s)
 	static const char *const names[STEP_OP_MAX] = { [STEP_HOSTNAME] = "hostname", [STEP_DOMAINNAME] = "domainname", [STEP_LO_UP] = "lo up" };
 
 	if (s->op == STEP_SYSCTL)
-		buf_printf(b, "sysctl %s = %s", explain_str(p, s->u.write.name), explain_str(p, s->u.write.value));
+		buf_printf(b, "sysctl %s = %s%s", explain_str(p, s->u.write.name), explain_str(p, s->u.write.value),
+			   s->flags & STEP_IN_USERNS ? "  from the user namespace" : "");
 	else
 		buf_printf(b, "%s%s%s", names[s->op], s->u.write.value.off ? " " : "", explain_str(p, s->u.write.value));
 }

@@ -188,6 +188,8 @@ int plan_add_ident(struct plan *p, struct err *e);
 int plan_add_net_devices(struct plan *p, struct err *e);
 int plan_add_rdt(struct plan *p, const char *id, struct err *e);
 int plan_add_sysctls(struct plan *p, struct err *e);
+/* The type of namespace that the sysctl `key` (with dots or slashes) belongs to; OCI_NS_NONE: to none, or refused. */
+enum oci_namespace_type plan_sysctl_owner(struct plan *p, const char *key);
 int plan_add_mounts(struct plan *p, struct err *e);
 /* A new file system and its place. Returns the slot that has the mount, for later steps. */
 int16_t plan_add_superblock(struct plan *p, const struct step_mnt *m, const char *where);

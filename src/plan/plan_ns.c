@@ -5,7 +5,7 @@
 #include "plan/plan.h"
 
 /* Something of the configuration is set inside this namespace, so it must not be the host's own (attacks-tried H14). */
-static bool is_written(const struct plan *p, enum oci_namespace_type type)
+static bool is_written(struct plan *p, enum oci_namespace_type type)
 {
 	const struct oci_config *c = p->cfg;
 	const struct oci_map *sysctl = &c->linux_->sysctl;
@@ -17,14 +17,9 @@ static bool is_written(const struct plan *p, enum oci_namespace_type type)
 		return true;
 	if (type == OCI_NS_NETWORK && c->linux_->n_net_devices)
 		return true;
-	for (size_t i = 0; i < sysctl->n; i++) {
-		const char *k = sysctl->v[i].key;
-		bool net = str_starts(k, "net.") || str_starts(k, "net/");
-		bool uts = streq(k, "kernel.domainname") || streq(k, "kernel/domainname") || streq(k, "kernel.hostname") || streq(k, "kernel/hostname");
-		enum oci_namespace_type owner = net ? OCI_NS_NETWORK : uts ? OCI_NS_UTS : OCI_NS_IPC;
-		if (owner == type)
+	for (size_t i = 0; i < sysctl->n; i++)
+		if (plan_sysctl_owner(p, sysctl->v[i].key) == type)
 			return true;
-	}
 	return false;
 }
 
