@@ -15,7 +15,7 @@
 #include "cli/logout.h"
 #include "cli/out.h"
 #include "ocispec/ocispec.h"
-#include "unit.h"
+#include "scratch.h"
 
 /* ---- the verbs ---- */
 
@@ -216,26 +216,9 @@ int hull_ps(const struct hull *h UNUSED, const char *id, struct oci_arena *a, pi
 /* ---- running a line ---- */
 
 static char out[65536], err[65536];
-static char base[64], dir[128];
 
-static void make_base(void)
+static void enter_dir(void)
 {
-	strcpy(base, "/tmp/hull-cli.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(base));
-}
-
-static void remove_base(void)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", base);
-	ck_assert_int_eq(system(cmd), 0);
-}
-
-static void make_dir(void)
-{
-	snprintf(dir, sizeof(dir), "%s/%d", base, (int)getpid());
-	ck_assert_int_eq(mkdir(dir, 0700), 0);
 	ck_assert_int_eq(chdir(dir), 0);
 }
 
@@ -316,8 +299,7 @@ static void must_refuse(const char *line, const char *expected)
 static void add_fixture(TCase *t)
 {
 	tcase_set_timeout(t, 20);
-	tcase_add_unchecked_fixture(t, make_base, remove_base);
-	tcase_add_checked_fixture(t, make_dir, NULL);
+	scratch_for(t, enter_dir);
 }
 
 #endif

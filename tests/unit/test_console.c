@@ -15,40 +15,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "unit.h"
-
-static char base[64], dir[128];
-
-/* In the parent of all tests: what a failed one leaves goes too. */
-static void make_base(void)
-{
-	strcpy(base, "/tmp/hull-wait.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(base));
-}
-
-static void remove_base(void)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", base);
-	ck_assert_int_eq(system(cmd), 0);
-}
-
-static void make_dir(void)
-{
-	snprintf(dir, sizeof(dir), "%s/%d", base, (int)getpid());
-	ck_assert_int_eq(mkdir(dir, 0700), 0);
-}
-
-static const char *in_dir(const char *name)
-{
-	static char path[4][4096];
-	static unsigned next;
-	char *p = path[next++ % 4];
-
-	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
-	return p;
-}
+#include "scratch.h"
 
 struct tty {
 	int master, slave;
@@ -285,8 +252,7 @@ int main(void)
 	TCase *files = tcase_create("files");
 
 	tcase_set_timeout(files, 30);
-	tcase_add_unchecked_fixture(files, make_base, remove_base);
-	tcase_add_checked_fixture(files, make_dir, NULL);
+	scratch_for(files, NULL);
 	tcase_add_test(files, pid_file_is_atomic);
 	tcase_add_test(files, pid_file_in_cwd);
 	tcase_add_test(files, pid_file_errors);

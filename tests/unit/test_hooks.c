@@ -14,42 +14,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "unit.h"
+#include "scratch.h"
 
 #define STATE "{\"ociVersion\":\"1.3.0\",\"id\":\"c1\",\"status\":\"creating\",\"pid\":1,\"bundle\":\"/b\"}"
-
-static char base[64], dir[128];
-
-/* In the parent of all tests: what a failed one leaves goes too. */
-static void make_base(void)
-{
-	strcpy(base, "/tmp/hull-hooks.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(base));
-}
-
-static void remove_base(void)
-{
-	char cmd[128];
-
-	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", base);
-	ck_assert_int_eq(system(cmd), 0);
-}
-
-static void make_dir(void)
-{
-	snprintf(dir, sizeof(dir), "%s/%d", base, (int)getpid());
-	ck_assert_int_eq(mkdir(dir, 0700), 0);
-}
-
-static const char *in_dir(const char *name)
-{
-	static char path[4][256];
-	static unsigned next;
-	char *p = path[next++ % 4];
-
-	snprintf(p, sizeof(path[0]), "%s/%s", dir, name);
-	return p;
-}
 
 static size_t read_file(const char *name, char *buf, size_t size)
 {
@@ -461,8 +428,7 @@ static Suite *suite(void)
 	TCase *t = tcase_create("host");
 
 	tcase_set_timeout(t, 20);
-	tcase_add_unchecked_fixture(t, make_base, remove_base);
-	tcase_add_checked_fixture(t, make_dir, NULL);
+	scratch_for(t, NULL);
 	tcase_add_test(t, runs_in_order);
 	tcase_add_test(t, first_failure_ends);
 	tcase_add_test(t, environment_is_exact);

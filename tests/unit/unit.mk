@@ -37,6 +37,7 @@ endif
 EXTRA_DIST += \
 	tests/unit/cgroup_fixture.h \
 	tests/unit/cli_fixture.h \
+	tests/unit/scratch.h \
 	tests/unit/seccomp_machine.h \
 	tests/unit/state_fixture.h \
 	tests/unit/unit.h \
