@@ -154,11 +154,23 @@ static void refuse_missing(struct cg_out *o, const struct cg_layout *l, const st
 			  l->mode == CG_MODE_V2 && c->v2_name ? c->v2_name : c->v1_name, versions[l->mode]);
 }
 
+static void refuse_undelegated(struct cg_out *o, const struct cg_hier *h, const struct cg_write *w)
+{
+	if (h->v2)
+		cg_refuse(o, w->origin, "needs the file %s of cgroup v2, where the caller may make no cgroup: delegate one (systemd: Delegate=yes for the user's unit)", w->file);
+	else
+		cg_refuse(o, w->origin,
+			  "needs the file %s of controller %s, where the caller may make no cgroup: delegate one (chown a directory of " CG_MOUNT
+			  "/%s to the user, and name it in linux.cgroupsPath)",
+			  w->file, h->dir, h->dir);
+}
+
 static void plan_controller(struct cg_out *o, const struct cg_layout *l, const struct controller *c,
 			    const struct oci_resources *r)
 {
 	const char *path = c->needs(r);
 	int v1 = find_version(l, c->v1_name, false), v2 = find_version(l, c->v2_name, true);
+	size_t before = o->w->n;
 
 	o->hier = v1 >= 0 ? v1 : v2;
 	if (v1 >= 0 && (path || (c->v1 == cg_v1_memory && r->memory)))
@@ -169,6 +181,8 @@ static void plan_controller(struct cg_out *o, const struct cg_layout *l, const s
 		c->v2(o, r);
 	else
 		refuse_missing(o, l, c, path);
+	if (o->r == 0 && o->w->n > before && l->h[o->hier].absent)
+		refuse_undelegated(o, &l->h[o->hier], &o->w->v[before]);
 }
 
 const char *cg_first_limit(const struct oci_resources *r)
@@ -195,6 +209,8 @@ int cg_plan(const struct cg_layout *l, const struct oci_resources *r, unsigned h
 	o.hier = cg_layout_v2(l);
 	if (o.r == 0)
 		cg_v2_unified(&o, l, r);
+	if (o.r == 0 && r->unified.n && o.hier >= 0 && l->h[o.hier].absent)
+		refuse_undelegated(&o, &l->h[o.hier], &ret->v[ret->n - 1]);
 	if (o.r < 0)
 		return o.r;
 	int err = cg_devices_plan(r, a, ret_dev, e);

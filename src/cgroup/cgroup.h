@@ -28,6 +28,7 @@ struct cg_hier {
 	char controllers[160]; /* " cpu cpuacct " with spaces around each; v2: what cgroup.controllers of its root says;
 				  "name=systemd" for named ones */
 	bool v2;
+	bool absent; /* the container has no directory in it: the caller may make none there (cg_layout_keep_delegated) */
 	char own[256]; /* the caller's own cgroup in it, "/" for the root (from /proc/self/cgroup); cut ones are refused */
 };
 
@@ -52,6 +53,12 @@ int cg_layout_v2(const struct cg_layout *l);
  * characters and over-long paths are errors that name linux.cgroupsPath. `buf` has CG_PATH_MAX bytes. (config-linux.md,
  * Cgroups Path) */
 int cg_path_resolve(const char *cgroups_path, const char *id, char *buf, struct err *e);
+
+/* The same for a caller to whom the hierarchies don't belong, where no path is given: beside its own cgroup, "hull-<id>" (a cgroup that has processes can't give
+ * controllers to cgroups below it). In its own root "/hull/<id>". */
+int cg_path_beside(const struct cg_layout *l, const char *id, char *buf, struct err *e);
+/* For such a caller: hierarchies in which it may not make `path`, or may not put a process there, become `absent`. Returns how many are left. */
+unsigned cg_layout_keep_delegated(struct cg_layout *l, const char *path);
 
 enum cg_when { CG_EARLY,
 	       CG_LATE };

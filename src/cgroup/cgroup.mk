@@ -5,7 +5,7 @@ cgroup_sources = \
 	src/cgroup/blame.c \
 	src/cgroup/cg_plan.c \
 	src/cgroup/cg_remove.c \
-	src/cgroup/cg_util.c \
+	src/cgroup/cg_util.c src/cgroup/delegated.c \
 	src/cgroup/cgroup.h \
 	src/cgroup/devices.c \
 	src/cgroup/devices_bpf.c \

@@ -248,7 +248,7 @@ static int move_occupant(const struct cgroup *cg, pid_t pid, struct err *e)
 	int r = 0;
 
 	for (unsigned i = 0; i < cg->lay->n && r == 0; i++)
-		r = holds_only(cg->dfd[i], pid) ? 0 : move_pid(cg, i, pid, e);
+		r = cg->lay->h[i].absent || holds_only(cg->dfd[i], pid) ? 0 : move_pid(cg, i, pid, e);
 	return r;
 }
 
@@ -261,7 +261,7 @@ static int create_all(const struct cg_layout *l, const char *path, const struct 
 	if (root_fd < 0)
 		return l->n == 0 ? 0 : err_sys(e, -errno, "open " CG_MOUNT);
 	for (unsigned i = 0; i < l->n && r == 0; i++)
-		r = create_one(ret, root_fd, i, how, e);
+		r = l->h[i].absent ? 0 : create_one(ret, root_fd, i, how, e);
 	if (r == 0 && how->occupant)
 		r = move_occupant(ret, how->occupant, e);
 	if (r == 0 && cg_frozen(ret) == 1)

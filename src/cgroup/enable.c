@@ -48,7 +48,7 @@ static const struct {
 	{ EBUSY, "there are processes in it, and a cgroup with processes can't hand controllers to its children" },
 	{ EOPNOTSUPP, "it is a threaded cgroup, which has no controllers of whole processes" },
 	{ ENOENT, "it has not been handed that controller itself" },
-	{ EACCES, "it may not be changed" },
+	{ EACCES, "it isn't the caller's to change: delegate it (systemd: Delegate= of its unit; else chown it and its cgroup.subtree_control)" },
 	{ EROFS, "the cgroup file system is mounted read-only" },
 };
 

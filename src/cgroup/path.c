@@ -38,6 +38,19 @@ static const char *path_fault(const char *p)
 	}
 }
 
+int cg_path_beside(const struct cg_layout *l, const char *id, char *buf, struct err *e)
+{
+	int v2 = cg_layout_v2(l);
+	const char *own = l->n == 0 ? "/" : l->h[v2 < 0 ? 0 : v2].own, *slash = strrchr(own, '/');
+	char path[CG_PATH_MAX];
+
+	/* "/" is the root of our cgroup namespace, "/../x" lies outside of it. */
+	if (!slash || !own[1] || strstr(own, "/.."))
+		return cg_path_resolve(NULL, id, buf, e);
+	snprintf(path, sizeof(path), "%.*s/hull-%s", (int)(slash - own), own, id);
+	return cg_path_resolve(path, id, buf, e);
+}
+
 int cg_path_resolve(const char *cgroups_path, const char *id, char *buf, struct err *e)
 {
 	/* Engines written in Go leave an empty string where they mean "absent". */

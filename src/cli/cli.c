@@ -18,7 +18,7 @@ static const struct opt global_opts[] = {
 	O_STR(struct globals, cgroup_manager, "cgroup-manager", 0, "NAME",
 			"cgroupfs, systemd, or disabled: no cgroup is made (default cgroupfs)"),
 	O_UINT(struct globals, timeout, "timeout", 0, "SECONDS", "for the set-up and for each conversation with systemd (default 60)"),
-	O_STR(struct globals, rootless, "rootless", 0, "WORD", "auto or false (true is refused)"),
+	O_STR(struct globals, rootless, "rootless", 0, "WORD", "auto, true or false: accepted for old callers, without effect"),
 	O_LIST(struct globals, allow_annotations, "allow-annotation", 0, "NAME",
 			"honour this annotation, which reaches beyond the container; NAME may end in *; may be given again"),
 	O_STR(struct globals, criu, "criu", 0, "PATH", "accepted for old callers, without effect"),
@@ -180,7 +180,8 @@ static int check_rootless(const char *word, struct err *e)
 		return 0;
 	if (opts_parse_bool(word, &on) < 0)
 		return err_set(e, ERR_USAGE, 0, "--rootless: \"%s\" is not one of auto, true, false", word);
-	return on ? err_set(e, ERR_UNSUPPORTED, 0, "--rootless true: user namespaces are not supported") : 0;
+	/* What the caller may do is asked of the kernel. */
+	return 0;
 }
 
 static int take_annotations(struct cli *c, struct err *e)

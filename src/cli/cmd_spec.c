@@ -9,12 +9,13 @@
 
 struct spec_args {
 	const char *bundle, *file;
+	bool rootless;
 };
 
 static const struct opt spec_opts[] = {
 	O_STR(struct spec_args, bundle, "bundle", 'b', "DIR", "where to write it (default: the current directory)"),
 	O_STR(struct spec_args, file, "file", 'f', "FILE", "its name or path (default config.json)"),
-	O_REFUSE("rootless", 0, NULL, "user namespaces are not supported"),
+	O_FLAG(struct spec_args, rootless, "rootless", 0, "one that the calling user can run, without being root"),
 };
 
 /* Write the new file `name` at `dfd` whole, or leave nothing. */
@@ -39,7 +40,7 @@ static int run_spec(struct cli *c, struct err *e)
 {
 	const struct spec_args *a = c->opts;
 	const char *bundle = a->bundle ? a->bundle : ".";
-	const char *text = hull_spec(&c->arena, e);
+	const char *text = hull_spec(a->rootless, &c->arena, e);
 
 	if (!text)
 		return -EINVAL;

@@ -154,7 +154,7 @@ static bool header_ok(const struct bounds *c)
 	return b->n_slots <= BLOB_SLOTS_MAX && list_ok(c, b->fds, sizeof(int32_t)) && b->fds.n <= b->n_slots &&
 	       list_ok(c, b->preserved, sizeof(int32_t)) && slot_ok(c, b->ctl_slot) && b->ctl_slot >= 0 &&
 	       slot_ok(c, b->start_slot) && (b->start_slot >= 0 || !gate) && slot_ok(c, b->pidns_slot) && slot_ok(c, b->hook_out_slot) && slot_ok(c, b->hook_err_slot) &&
-	       (b->pidns_slot >= 0 || !join || b->fin.flags & FIN_EXEC) && slot_ok(c, b->userns_slot) && slot_ok(c, b->idmap_slot) && b->userns <= USERNS_KEEPER &&
+	       (b->pidns_slot >= 0 || !join || b->fin.flags & FIN_EXEC) && slot_ok(c, b->userns_slot) && slot_ok(c, b->idmap_slot) && slot_ok(c, b->null_slot) && b->userns <= USERNS_KEEPER &&
 	       (b->userns == USERNS_NONE || b->userns_slot >= 0 || (str_ok(c, b->uid_map.off, true) && str_ok(c, b->gid_map.off, true))) && slot_ok(c, b->root_slot) &&
 	       (exec || (b->root_slot >= 0 && b->unshare_mount <= UNSHARE_ROOT && (b->unshare_mount || (b->fin.flags & FIN_CHROOT)))) && slot_ok(c, b->mntns_slot) && str_ok(c, b->rootfs.off, !exec);
 }

@@ -19,6 +19,13 @@
 /* The three sets that capget(2) knows. */
 struct caps { uint64_t eff, prm, inh; };
 
+static unsigned long shown;
+
+void creds_show(bool on)
+{
+	shown = on;
+}
+
 static int get_caps(struct caps *ret)
 {
 	struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -183,7 +190,7 @@ static int set_ids(struct init *in)
 /* A change of ids sets "dumpable" to what fs.suid_dumpable says and forgets the parent-death signal. */
 int creds_guard(void)
 {
-	int r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	int r = sys_prctl(PR_SET_DUMPABLE, shown, 0, 0, 0);
 
 	return r < 0 ? r : sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 }
@@ -327,8 +334,8 @@ static int check_flags(struct init *in)
 	mode_t mask = umask(0), asked = in->fin->flags & FIN_UMASK ? (mode_t)in->fin->umask : in->caller_umask;
 
 	umask(mask);
-	if (dumpable < 0 || dumpable == 1)
-		return wrong(in, "\"dumpable\"", (unsigned long long)dumpable, 0);
+	if (dumpable < 0 || (dumpable == 1) != shown)
+		return wrong(in, "\"dumpable\"", (unsigned long long)dumpable, shown);
 	if (bits != 0)
 		return wrong(in, "securebits", (unsigned long long)bits, 0);
 	if (nnp < want)

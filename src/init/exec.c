@@ -34,9 +34,7 @@ static int start_life(struct init *in, int sync_fd)
 	in->ctl.last = CTL_BORN;
 	if (setsid() != getpid())
 		return err_set(&in->err, ERR_SYS, EPERM, "start a session");
-	int r = sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (r == 0)
-		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	int r = creds_guard();
 	return r < 0 ? err_sys(&in->err, r, "guard the container's process") : 0;
 }
 

@@ -39,8 +39,8 @@ struct init {
 	int hook_out_fd, hook_err_fd; /* files for what hooks say, kept as long as there may be one; -1 */
 	int host_proc_fd;        /* the /proc that we were born with: only a fallback */
 	enum step_who role;      /* where S and I are two from the beginning (plan.userns): which one this is */
+	bool oom_set;            /* done: in another user namespace we might not be allowed to any more */
 	bool pid_joined;         /* our next child is born in the pid namespace that is joined */
-	bool oom_set;            /* finale_oom() has done its work */
 	struct {
 		pid_t pid;       /* of the one in the user namespace, as we see it */
 		pid_t between;   /* of a process that ended after it had started that one; 0 none */
@@ -117,6 +117,7 @@ int step_tasks(struct init *in, const struct step *s);
 int step_join(struct init *in, const struct step *s);
 int step_join_init(struct init *in, const struct step *s);
 int step_unshare(struct init *in, const struct step *s);
+int step_outer(struct init *in, const struct step *s);
 int step_time(struct init *in, const struct step *s);
 int step_idmap(struct init *in, const struct step *s);
 int step_source(struct init *in, const struct step *s);
@@ -198,6 +199,8 @@ int finale_limits(struct init *in);
 int creds_securebits(struct init *in);
 /* Non-dumpable, and no longer than the parent lives: a change of ids, capabilities or user namespace undoes both. */
 int creds_guard(void);
+/* From here on creds_guard means dumpable: the caller has no right over us but that of the same user, and nobody else is where we are going. */
+void creds_show(bool on);
 /* Be effectively `uid`, for checks that ask who we are instead of what we may; our rights stay. */
 int creds_act_as(uint32_t uid);
 /* What is made from here on belongs to these; our rights stay. */

@@ -75,12 +75,24 @@ int mask_null(struct init *in, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* In a user namespace the host's, whose owner isn't anybody there. It is taken once; the next masks are clones of the first. */
+static int take_host_null(struct init *in)
+{
+	scoped_fd int fd = in->slots[in->b->null_slot];
+
+	in->slots[in->b->null_slot] = -1;
+	if (fd < 0 || !is_null(fd))
+		return err_set(&in->err, ERR_SYS, ENODEV, "the host's /dev/null is not the null device");
+	return take_fd(&fd);
+}
+
 /* A detached mount of a null node. Without a /dev of ours the node's tmpfs is attached over the root for as long
  * as it takes to clone from it: before 6.15 a detached mount can't be cloned. */
 static int clone_null(struct init *in)
 {
+	if (in->b->null_slot >= 0)
+		return take_host_null(in);
 	scoped_fd int dev = open_dev_null(in, O_PATH);
-
 	if (dev >= 0)
 		return mnt_clone(dev, "", 0);
 	scoped_fd int tmp = make_null_tmpfs(in);

@@ -59,7 +59,7 @@ static void note_uses(struct init *in)
 			in->last_use[s->u.bind.idmap] = (uint16_t)(i + 1);
 	}
 	const int16_t kept[] = { in->b->ctl_slot, in->b->start_slot, in->b->pidns_slot, in->b->mntns_slot, in->b->root_slot, in->b->userns_slot,
-				 in->b->idmap_slot };
+				 in->b->idmap_slot, in->b->null_slot };
 	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
 		if (kept[i] >= 0)
 			in->last_use[kept[i]] = 0;
@@ -149,9 +149,8 @@ int setup_self(struct init *in)
 
 	if (r < 0 && getpid() != getsid(0))
 		return err_sys(&in->err, -errno, "start a session");
-	r = sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	if (r == 0)
-		r = sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	creds_show(in->fin->flags & FIN_ORDINARY);
+	r = creds_guard();
 	if (r < 0)
 		return err_sys(&in->err, r, "guard the process that sets up the container");
 	if (!parent_is_there(in))

@@ -143,6 +143,10 @@ int step_join_init(struct init *in, const struct step *s)
 			r = finale_raise_limits(in);
 		if (r == 0)
 			r = init_procfs(in);
+		/* The container's root has all rights over who enters, but none over who isn't dumpable (SEC-51). */
+		creds_show(false);
+		if (r == 0)
+			r = creds_guard();
 	}
 	if (r == 0 && s->u.join.ns)
 		r = sys_setns(init_slot(in, s->in), (int)s->u.join.ns);
@@ -182,6 +186,32 @@ int step_idmap(struct init *in, const struct step *s)
 		return r;
 	in->slots[s->out] = r;
 	return 0;
+}
+
+/* Ubuntu lets everybody make a user namespace, but gives no right in it (apparmor_restrict_unprivileged_userns, 23.10). */
+static const char *confinement(void)
+{
+	char text[4] = "";
+	scoped_fd int fd = open("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && read(fd, text, 1) == 1 && text[0] == '1' ? " (AppArmor: sysctl kernel.apparmor_restrict_unprivileged_userns)" : "";
+}
+
+/* S as an ordinary user: with all rights in a user namespace around that of the container, and a mount namespace that belongs to it. */
+int step_outer(struct init *in, const struct step *s)
+{
+	int fd = init_slot(in, s->in);
+	int r = fd < 0 ? 0 : sys_setns(fd, CLONE_NEWUSER);
+
+	if (r == 0)
+		r = creds_guard();
+	if (r < 0)
+		return err_sys(&in->err, r, "enter the caller's user namespace");
+	r = sys_unshare(CLONE_NEWNS);
+	if (r < 0)
+		return err_sys(&in->err, r, "copy the caller's mount namespace%s", confinement());
+	r = sys_mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL);
+	return r < 0 ? err_sys(&in->err, r, "detach the copy of the caller's mounts") : 0;
 }
 
 int step_unshare(struct init *in, const struct step *s)

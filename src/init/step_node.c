@@ -111,7 +111,7 @@ static void node_name(char buf[16], uint32_t index)
 
 static bool is_cloned(const struct step *s)
 {
-	return s->op == STEP_NODE && (s->u.node.flags & NODE_CLONE);
+	return s->op == STEP_NODE && (s->u.node.flags & (NODE_CLONE | NODE_HOST)) == NODE_CLONE;
 }
 
 static int clone_each(struct init *in, int tmp)
@@ -157,9 +157,26 @@ static int make_all(struct init *in)
 	return fchdir(in->root_fd) < 0 ? -errno : r;
 }
 
+/* It keeps the host's mode and owner, whatever the configuration says. */
+static int check_host_node(struct init *in, const struct step *s)
+{
+	mode_t mode = s->u.node.mode & 07777;
+	struct stat st;
+
+	if (fstat(init_slot(in, s->out), &st) < 0)
+		return -errno;
+	if (!same_node(&st, s))
+		return err_set(&in->err, ERR_SYS, ENODEV, "the host's node of that name is another one");
+	if (mode && (st.st_mode & 07777) != mode)
+		log_warn("%s: the host's node %s has mode %04o, not %04o: it is not changed", init_str(in, s->origin), init_path(in, s->u.node.at).s,
+			 (unsigned)(st.st_mode & 07777), (unsigned)mode);
+	return 0;
+}
+
 static int bind_node(struct init *in, int dir, const char *name, const struct step *s)
 {
-	int r = in->node_fd < 0 ? make_all(in) : 0;
+	bool host = s->u.node.flags & NODE_HOST;
+	int r = host ? check_host_node(in, s) : in->node_fd < 0 ? make_all(in) : 0;
 
 	if (r < 0)
 		return r;
@@ -186,7 +203,7 @@ int step_node(struct init *in, const struct step *s)
 	scoped_fd int dir = rootfs_parent(init_slot(in, s->in), at, PARENT_MODE, name);
 	if (dir < 0)
 		return dir;
-	if (is_cloned(s))
+	if (s->u.node.flags & NODE_CLONE)
 		return bind_node(in, dir, name, s);
 	int r = make_node(in, dir, name, s);
 	return r == -EEXIST ? accept_existing(in, dir, name, s) : r;

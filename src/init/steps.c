@@ -37,6 +37,7 @@ DESCRIBE(tell_tasks) { snprintf(buf, size, "enter the cgroup of hierarchy %d", s
 DESCRIBE(tell_join) { snprintf(buf, size, "join the %s namespace %s", ns_name(s->u.join.ns), STR(s->u.join.path)); }
 DESCRIBE(tell_join_init) { snprintf(buf, size, "join the container's namespaces"); (void)in; (void)s; }
 DESCRIBE(tell_unshare) { snprintf(buf, size, "make a %s namespace", ns_name(s->u.unshare.ns)); (void)in; }
+DESCRIBE(tell_outer) { snprintf(buf, size, "make a mount namespace as an ordinary user"); (void)in; (void)s; }
 DESCRIBE(tell_time) { snprintf(buf, size, "make a time namespace"); (void)in; (void)s; }
 DESCRIBE(tell_idmap) { snprintf(buf, size, "make a user namespace that maps the ids of a mount"); (void)in; (void)s; }
 DESCRIBE(tell_source) { snprintf(buf, size, "open mount source %s", STR(s->u.source.path)); }
@@ -64,6 +65,7 @@ static const struct {
 	[STEP_JOIN] = { step_join, tell_join },
 	[STEP_JOIN_INIT] = { step_join_init, tell_join_init },
 	[STEP_UNSHARE] = { step_unshare, tell_unshare },
+	[STEP_OUTER] = { step_outer, tell_outer },
 	[STEP_TIME] = { step_time, tell_time },
 	[STEP_IDMAP] = { step_idmap, tell_idmap },
 	[STEP_SOURCE] = { step_source, tell_source },

@@ -105,6 +105,28 @@ static int fill_record(struct creation *c, const char *bundle, struct err *e)
 	return 0;
 }
 
+/* Whoever isn't root of the host makes cgroups where it may. None where it may nowhere: no error, as long as nothing is asked of one. */
+static int keep_delegated(struct creation *c, const char *id, struct plan_opts *o, struct err *e)
+{
+	struct facts *f = &c->facts;
+	char path[CG_PATH_MAX];
+	int r = 0;
+
+	if (o->no_cgroup || f->foreign || !(f->ordinary || f->in_userns) || !c->cfg->linux_)
+		return 0;
+	if (f->systemd.used)
+		snprintf(path, sizeof(path), "%s/%s", f->systemd.root, id);
+	else
+		r = plan_cgroup_path(f, c->cfg, id, path, e);
+	if (r < 0 || cg_layout_keep_delegated(&f->cg, path) || f->systemd.used)
+		return r;
+	if (c->cfg->linux_->cgroups_path && c->cfg->linux_->cgroups_path[0])
+		return err_at(e, err_set(e, ERR_SYS, EACCES, "the caller may make the cgroup %s in no hierarchy: delegate a directory on its way, with cgroup.procs, "
+					 "to uid %u", path, f->euid), "linux.cgroupsPath");
+	o->no_cgroup = o->no_delegation = true;
+	return 0;
+}
+
 int creation_plan(struct creation *c, const struct hull *h, const char *id, const struct hull_create_opts *o, bool immediate, struct err *e)
 {
 	uint8_t token[STATE_TOKEN_LEN];
@@ -140,6 +162,8 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)
 		r = facts_detect_for(&c->facts, c->cfg, e);
+	if (r == 0)
+		r = keep_delegated(c, id, &po, e);
 	if (r == 0)
 		r = plan_create(&c->facts, c->cfg, &po, c->arena, &c->plan, e);
 	return r < 0 ? r : fill_record(c, bundle, e);

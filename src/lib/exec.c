@@ -87,7 +87,9 @@ static int open_cgroup(struct execution *x, const struct hull_exec_opts *o, stru
 		return r;
 	x->cg_open = true;
 	for (unsigned i = 0; i < x->facts.cg.n; i++)
-		if (x->cg.dfd[i] < 0)
+		if (x->cg.dfd[i] < 0 && (x->facts.ordinary || x->facts.in_userns))
+			x->facts.cg.h[i].absent = true; /* a directory with init in it can't have been removed: it never was there */
+		else if (x->cg.dfd[i] < 0)
 			return err_set(e, ERR_STATE, ENOENT, "cgroup %s of container \"%s\" in hierarchy \"%s\"", path, x->c.rec.id, x->facts.cg.h[i].dir);
 	return 0;
 }
@@ -141,6 +143,15 @@ static int check_terminal(const struct execution *x, const struct hull_exec_opts
 	return 0;
 }
 
+/* In the user namespace of the container's init (user_namespaces(7)). */
+static bool setgroups_denied(pid_t pid)
+{
+	char path[64], text[16];
+
+	snprintf(path, sizeof(path), "/proc/%d/setgroups", (int)pid);
+	return io_read_at(AT_FDCWD, path, text, sizeof(text)) > 0 && text[0] == 'd';
+}
+
 static int prepare(struct execution *x, const struct hull *h, const struct hull_exec_opts *o, struct err *e)
 {
 	int r = check_status(x, o, e);
@@ -161,6 +172,8 @@ static int prepare(struct execution *x, const struct hull *h, const struct hull_
 	if (x->init_pidfd < 0)
 		return err_set(e, ERR_STATE, ESRCH, "container not running: init of \"%s\" is gone", x->c.rec.id);
 	r = compare_namespaces(x, e);
+	if (r == 0 && x->namespaces & CLONE_NEWUSER)
+		x->facts.no_setgroups = setgroups_denied(x->c.rec.init.pid);
 	if (r == 0)
 		r = open_cgroup(x, o, e);
 	/* Room for S and I. */

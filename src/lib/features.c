@@ -19,7 +19,7 @@
 static const char host_v2[] = "apparmor 1\nselinux 1\n";
 static const char host_v1[] = "apparmor 1\nselinux 1\n"
 			      "cgroups v1 cpuset cpu,cpuacct blkio memory devices freezer net_cls,net_prio perf_event hugetlb pids rdma name=systemd\n";
-static const char host_user[] = "euid 1000\nin_userns 1\n";
+static const char host_user[] = "euid 1000\negid 1000\ncaps 0\n";
 
 /* One question. `cfg` is filled with what every container needs; whoever asks adds one thing. */
 struct question {

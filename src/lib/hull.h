@@ -126,7 +126,7 @@ struct hull_events_opts {
 };
 /* Give "stats" lines, the first after an interval, and "oom" lines until the container stops. */
 int hull_events(const struct hull *h, const char *id, const struct hull_events_opts *o, struct err *e);
-/* The configuration that `hull spec` writes. */
-const char *hull_spec(struct oci_arena *a, struct err *e);
+/* The configuration that `hull spec` writes; `rootless`: for the calling user. Returns its text in the arena, or NULL with *e when memory ran out. */
+const char *hull_spec(bool rootless, struct oci_arena *a, struct err *e);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <glob.h>
+#include <unistd.h>
 
 #include "ocispec/ocispec.h"
 
@@ -65,6 +66,12 @@ static struct oci_mount mounts[] = {
 	{ .destination = "/sys/fs/cgroup", .type = "cgroup", .source = "cgroup", .options = LIST("nosuid", "noexec", "nodev", "relatime", "ro") },
 };
 
+/* Instead of those with the same destination. */
+static struct oci_mount rootless_mounts[] = {
+	{ .destination = "/dev/pts", .type = "devpts", .source = "devpts", .options = LIST("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620") },
+	{ .destination = "/sys", .type = "bind", .source = "/sys", .options = LIST("rbind", "nosuid", "noexec", "nodev", "ro") },
+};
+
 static struct oci_device_rule no_devices[] = { { .allow = NO, .access = "rwm" } };
 static struct oci_resources resources = { .devices = no_devices, .n_devices = ARRAY_LEN(no_devices) };
 
@@ -75,6 +82,10 @@ static struct oci_namespace namespaces[] = {
 	{ .type = OCI_NS_UTS },
 	{ .type = OCI_NS_MOUNT },
 	{ .type = OCI_NS_CGROUP },
+};
+
+static struct oci_namespace rootless_namespaces[] = {
+	{ .type = OCI_NS_PID }, { .type = OCI_NS_IPC }, { .type = OCI_NS_UTS }, { .type = OCI_NS_MOUNT }, { .type = OCI_NS_CGROUP }, { .type = OCI_NS_USER },
 };
 
 /* What tells of the host, or changes it, although it is seen from a namespace. */
@@ -122,11 +133,36 @@ static int add_masked(struct oci_strv *l, struct oci_arena *a)
 	return l->v ? 0 : -ENOMEM;
 }
 
-/* Returns the text of a config.json in the arena, or NULL with *e when memory ran out. */
-const char *hull_spec(struct oci_arena *a, struct err *e)
+/* What an ordinary user can have, as the peers write it: a user namespace that maps the user's own id to root, the host's network and its /sys, no group that
+ * isn't mapped, and nothing that needs a cgroup of its own. */
+static int make_rootless(struct oci_config *c, struct oci_linux *l, struct oci_arena *a)
+{
+	struct oci_id_mapping *ids = oci_arena_alloc(a, 2 * sizeof(*ids));
+	struct oci_mount *all = oci_arena_alloc(a, sizeof(mounts));
+
+	if (!ids || !all)
+		return -ENOMEM;
+	ids[0] = (struct oci_id_mapping){ NUMBER(0), NUMBER((uint32_t)geteuid()), NUMBER(1) };
+	ids[1] = (struct oci_id_mapping){ NUMBER(0), NUMBER((uint32_t)getegid()), NUMBER(1) };
+	memcpy(all, mounts, sizeof(mounts));
+	for (size_t i = 0; i < ARRAY_LEN(mounts); i++)
+		for (size_t k = 0; k < ARRAY_LEN(rootless_mounts); k++)
+			if (streq(all[i].destination, rootless_mounts[k].destination))
+				all[i] = rootless_mounts[k];
+	c->mounts = all;
+	l->uid_mappings = &ids[0];
+	l->gid_mappings = &ids[1];
+	l->n_uid_mappings = l->n_gid_mappings = 1;
+	l->namespaces = rootless_namespaces;
+	l->n_namespaces = ARRAY_LEN(rootless_namespaces);
+	l->resources = NULL;
+	return 0;
+}
+
+const char *hull_spec(bool rootless, struct oci_arena *a, struct err *e)
 {
 	struct oci_linux with_masks = linux_part;
-	const struct oci_config config = {
+	struct oci_config config = {
 		.oci_version = OCI_VERSION_MAX,
 		.process = &process,
 		.root = &root,
@@ -136,6 +172,8 @@ const char *hull_spec(struct oci_arena *a, struct err *e)
 		.linux_ = &with_masks,
 	};
 	int r = add_masked(&with_masks.masked_paths, a);
+	if (r == 0 && rootless)
+		r = make_rootless(&config, &with_masks, a);
 	const char *text = r < 0 ? NULL : oci_write(&oci_config_desc, &config, SPEC_INDENT, a, NULL);
 
 	if (!text)

@@ -54,6 +54,7 @@ enum step_op {
 	STEP_JOIN,         /* setns to the namespace at a host path; with `out` >= 0 (pid) only opened and checked: entered last, see FIN_JOIN_PID */
 	STEP_JOIN_INIT,    /* setns to the namespaces of the pidfd in slot `in` (exec); with `out` >= 0 its root at the host path goes there first */
 	STEP_UNSHARE,
+	STEP_OUTER,        /* a mount namespace in which we may mount, by a user namespace of the caller's own in slot `in` (-1: we are in one) */
 	STEP_TIME,         /* a time namespace of its own, with the offsets in `value` (absent: none), entered at once */
 	STEP_IDMAP,        /* a user namespace that does nothing but map ids for mounts: its fd goes into slot `out` */
 	STEP_SOURCE,       /* host path, or (`in` >= 0) the directory that the host has opened → detached clone in slot `out` */
@@ -107,6 +108,7 @@ enum {
 	MNT_IN_USERNS = 1 << 15,    /* the superblock is made in the container's user namespace, to which it belongs then */
 	NODE_CLONE = 1 << 16,       /* the place is on a file system of the container's user namespace, where no node works: one of our own making is bound there */
 	BIND_IDMAP_REC = 1 << 17,   /* the ids of all mounts below are mapped, too */
+	NODE_HOST = 1 << 18,        /* the host's own node, cloned into slot `out`, is bound: nobody makes one in a user namespace */
 };
 
 /* `prop` of mnt and bind is set before the mount is attached: MS_PRIVATE or MS_SLAVE, with MS_REC; 0 = as it is (a clone is a slave of its source). What the
@@ -176,6 +178,8 @@ enum {
 	FIN_PERSONALITY = 1 << 17,
 	FIN_KEEP_GROUPS = 1 << 18,   /* the caller's additional groups stay */
 	FIN_PLACED = 1 << 13,        /* the first step waits for PLACED: somebody else moves S into its cgroup */
+	FIN_ORDINARY = 1 << 19,      /* the caller has no rights of its own, and only a dumpable process shows itself to it */
+	FIN_HOST_NODES = 1 << 20,    /* device nodes are the host's, which nobody in the container owns */
 };
 
 struct blob_finale {
@@ -235,6 +239,7 @@ struct blob {
 	uint32_t userns_new;    /* CLONE_NEW… that the process in the user namespace makes: they belong to it then */
 	int16_t userns_slot;    /* a user namespace that is joined by path, -1: a new one */
 	int16_t idmap_slot;     /* takes an fd of the container's user namespace, for mounts that are mapped by it; -1: not needed */
+	int16_t null_slot;      /* takes a clone of the host's /dev/null for masks, where no node can be made; -1 */
 	struct bstr uid_map, gid_map; /* of a new one: lines for /proc/PID/uid_map */
 	uint32_t outer_uid;     /* the process's user as the caller sees it, UINT32_MAX: not known */
 	uint32_t outer_root_uid, outer_root_gid; /* the container's root, UINT32_MAX: not known */

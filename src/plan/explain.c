@@ -46,7 +46,7 @@ static void say_spawn(const struct plan *p, struct buf *b)
 	explain_namespaces(b, p->hdr.new_namespaces);
 	if (p->facts->systemd.used)
 		buf_add(b, ", then moved into the unit");
-	else if (p->cgroup_path && cg_layout_v2(&p->facts->cg) >= 0)
+	else if (p->cgroup_path && cg_layout_v2(&p->facts->cg) >= 0 && !p->facts->cg.h[cg_layout_v2(&p->facts->cg)].absent)
 		buf_add(b, ", into cgroup");
 }
 
@@ -248,7 +248,7 @@ static void say_exec(const struct plan *p, struct buf *b)
 }
 
 static bool always(const struct plan *p) { return p->mem != NULL; }
-static bool if_cgroup(const struct plan *p) { return p->cgroup_path != NULL; }
+static bool if_devices(const struct plan *p) { return p->cgroup_path && p->devices.v; }
 static bool if_rdt(const struct plan *p) { return p->rdt.on; }
 static bool if_host_hooks(const struct plan *p) { return p->host_hooks; }
 static bool if_container_hooks(const struct plan *p) { return p->hdr.fin.create_container.n; }
@@ -274,7 +274,7 @@ static const struct fixed {
 	bool (*when)(const struct plan *p);
 	void (*say)(const struct plan *p, struct buf *b);
 } fixed[] = {
-	{ PH_CGROUP, WHO_HOST, false, "linux.resources.devices", if_cgroup, say_devices },
+	{ PH_CGROUP, WHO_HOST, false, "linux.resources.devices", if_devices, say_devices },
 	{ PH_CGROUP, WHO_HOST, false, "linux.intelRdt", if_rdt, say_rdt },
 	{ PH_SPAWN, WHO_HOST, true, "linux.namespaces", always, say_spawn },
 	{ PH_SOURCE, WHO_S, false, "linux.namespaces", if_userns, say_userns },

@@ -113,7 +113,21 @@ static void say_node(const struct plan *p, struct buf *b, const struct step *s)
 	for (unsigned i = 0; i < 2; i++)
 		snprintf(owner[i], sizeof(owner[i]), ids[i] == ID_ROOT ? "root" : "%u", ids[i]);
 	buf_printf(b, "node %s%s %c %u:%u %04o %s:%s%s%s", s->u.node.flags & NODE_IN_DEV ? "/dev/" : "", explain_path(p, s->u.node.at), type, s->u.node.major, s->u.node.minor,
-		   s->u.node.mode & 07777, owner[0], owner[1], s->u.node.flags & NODE_FOREIGN ? "  must exist" : "", s->u.node.flags & NODE_CLONE ? "  bound" : "");
+		   s->u.node.mode & 07777, owner[0], owner[1], s->u.node.flags & NODE_FOREIGN ? "  must exist" : "", s->u.node.flags & NODE_HOST ? "  bound from the host" : s->u.node.flags & NODE_CLONE ? "  bound" : "");
+}
+
+static void say_outer(const struct plan *p, struct buf *b)
+{
+	const struct plan_outer *o = &p->outer;
+
+	if (o->on) {
+		buf_printf(b, "join user of the caller, uids%s ", o->own_uid ? "" : " by newuidmap");
+		explain_map(b, o->uid_map);
+		buf_printf(b, "; gids%s ", o->own_gid ? ", no setgroups" : " by newgidmap");
+		explain_map(b, o->gid_map);
+		buf_add(b, "; ");
+	}
+	buf_add(b, "mount namespace of our own");
 }
 
 static void say_enter(const struct plan *p, struct buf *b, const struct step *s)
@@ -125,6 +139,8 @@ static void say_enter(const struct plan *p, struct buf *b, const struct step *s)
 		buf_printf(b, "unshare time%s", lines[0] ? ", offsets" : "");
 		for (const char *l = lines; *l; l += strcspn(l, "\n") + 1)
 			buf_printf(b, "%s %.*s", l == lines ? "" : ",", (int)strcspn(l, "\n"), l);
+	} else if (s->op == STEP_OUTER) {
+		say_outer(p, b);
 	} else if (s->op == STEP_UNSHARE) {
 		buf_add(b, "unshare ");
 		explain_namespaces(b, s->u.unshare.ns);
@@ -211,7 +227,7 @@ static void say_net(const struct plan *p, struct buf *b, const struct step *s)
 static const struct { void (*say)(const struct plan *p, struct buf *b, const struct step *s); } steps[STEP_OP_MAX] = {
 	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_SCOPE] = { say_cgroup }, [STEP_SCOPE_PROPERTY] = { say_cgroup },
 	[STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
-	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_TIME] = { say_enter }, [STEP_IDMAP] = { say_idmap }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
+	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_OUTER] = { say_enter }, [STEP_TIME] = { say_enter }, [STEP_IDMAP] = { say_idmap }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
 	[STEP_DOMAINNAME] = { say_ident }, [STEP_LO_UP] = { say_ident }, [STEP_SYSCTL] = { say_ident }, [STEP_SUPERBLOCK] = { say_superblock }, [STEP_MOUNT] = { say_mount }, [STEP_BIND] = { say_bind },
 	[STEP_REMOUNT] = { say_bind }, [STEP_DIR] = { say_dir }, [STEP_NODE] = { say_node }, [STEP_LINK] = { say_link }, [STEP_MASK] = { say_path },
 	[STEP_RDONLY] = { say_path }, [STEP_ATTR] = { say_late_attr }, [STEP_PROPAGATION] = { say_late_attr },

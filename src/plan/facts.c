@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <linux/nsfs.h>
 #include <sys/capability.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -56,6 +58,15 @@ static bool inside_user_namespace(void)
 	return sscanf(map, "%llu %llu %llu", &in, &out, &size) != 3 || in != 0 || out != 0 || size != UINT32_MAX;
 }
 
+/* Does the mount namespace belong to a user namespace that we aren't in? The kernel shows only those below ours (ioctl_nsfs(2)). */
+static bool has_foreign_mounts(void)
+{
+	scoped_fd int mnt = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	scoped_fd int owner = mnt < 0 ? -1 : ioctl(mnt, NS_GET_USERNS);
+
+	return owner < 0;
+}
+
 /* 6.17 added the parameter; an older procfs answers EINVAL to the name. No superblock is made by asking. */
 static bool procfs_has_pidns(void)
 {
@@ -71,6 +82,11 @@ static bool open_tree_makes_namespaces(void)
 	return open_tree(-1, "", OPEN_TREE_NAMESPACE | AT_EMPTY_PATH) < 0 && errno == EBADF;
 }
 
+static bool is_ordinary(const struct facts *f)
+{
+	return !(f->caps & 1ull << CAP_SYS_ADMIN);
+}
+
 static bool first_byte_is(const char *path, char c)
 {
 	char text[16];
@@ -80,11 +96,14 @@ static bool first_byte_is(const char *path, char c)
 
 int facts_detect(struct facts *ret, struct err *e)
 {
-	*ret = (struct facts){ .euid = (uint32_t)geteuid() };
+	*ret = (struct facts){ .euid = (uint32_t)geteuid(), .egid = (uint32_t)getegid() };
 	ret->in_userns = inside_user_namespace();
 	ret->last_cap = last_capability();
 	ret->caps = own_capabilities(ret->last_cap);
-	ret->procfs_pidns = ret->euid == 0 && procfs_has_pidns();
+	ret->ordinary = is_ordinary(ret);
+	ret->foreign_mounts = ret->in_userns && has_foreign_mounts();
+	ret->no_setgroups = ret->in_userns && first_byte_is("/proc/self/setgroups", 'd');
+	ret->procfs_pidns = !ret->ordinary && procfs_has_pidns();
 	ret->open_tree_namespace = open_tree_makes_namespaces();
 	ret->apparmor = first_byte_is("/sys/module/apparmor/parameters/enabled", 'Y');
 	ret->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
@@ -125,7 +144,7 @@ int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *
 	if (f->foreign)
 		return 0;
 	f->sysfs_refused = is_sysfs_refused(f, cfg);
-	if (f->euid != 0 || (mnt && !mnt->path))
+	if (f->ordinary || f->in_userns || (mnt && !mnt->path))
 		return 0;
 	int r = mnt_tree_stays();
 	if (r < 0)
@@ -186,6 +205,26 @@ static int parse_manager(const char *words, struct facts *f, struct err *e)
 	return 0;
 }
 
+static bool set_number(struct facts *f, const char *key, uint64_t n)
+{
+	const struct { const char *key; uint32_t *v; } numbers[] = { { "euid", &f->euid }, { "egid", &f->egid }, { "last_cap", &f->last_cap } };
+	const struct { const char *key; bool *v; } flags[] = {
+		{ "in_userns", &f->in_userns }, { "foreign_mounts", &f->foreign_mounts }, { "no_setgroups", &f->no_setgroups },
+		{ "procfs_pidns", &f->procfs_pidns }, { "open_tree_namespace", &f->open_tree_namespace }, { "trees_dissolve", &f->trees_dissolve },
+		{ "sysfs_refused", &f->sysfs_refused }, { "apparmor", &f->apparmor }, { "selinux", &f->selinux },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		if (streq(key, numbers[i].key))
+			return *numbers[i].v = (uint32_t)n, true;
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (streq(key, flags[i].key))
+			return *flags[i].v = n != 0, true;
+	if (streq(key, "caps"))
+		return f->caps = n, true;
+	return false;
+}
+
 static int parse_line(char *line, struct facts *f, struct err *e)
 {
 	char *value = strchr(line, ' ');
@@ -203,29 +242,7 @@ static int parse_line(char *line, struct facts *f, struct err *e)
 		return parse_manager(value, f, e);
 	if (!value || num_parse_u64(value, UINT64_MAX, &n) < 0)
 		return err_set(e, ERR_USAGE, 0, "facts: \"%s\" needs a number", line);
-	if (streq(line, "euid"))
-		f->euid = (uint32_t)n;
-	else if (streq(line, "in_userns"))
-		f->in_userns = n != 0;
-	else if (streq(line, "last_cap"))
-		f->last_cap = (uint32_t)n;
-	else if (streq(line, "caps"))
-		f->caps = n;
-	else if (streq(line, "procfs_pidns"))
-		f->procfs_pidns = n != 0;
-	else if (streq(line, "open_tree_namespace"))
-		f->open_tree_namespace = n != 0;
-	else if (streq(line, "trees_dissolve"))
-		f->trees_dissolve = n != 0;
-	else if (streq(line, "sysfs_refused"))
-		f->sysfs_refused = n != 0;
-	else if (streq(line, "apparmor"))
-		f->apparmor = n != 0;
-	else if (streq(line, "selinux"))
-		f->selinux = n != 0;
-	else
-		return err_set(e, ERR_USAGE, 0, "facts: unknown key \"%s\"", line);
-	return 0;
+	return set_number(f, line, n) ? 0 : err_set(e, ERR_USAGE, 0, "facts: unknown key \"%s\"", line);
 }
 
 int facts_parse(const char *text, struct facts *ret, struct err *e)
@@ -244,5 +261,6 @@ int facts_parse(const char *text, struct facts *ret, struct err *e)
 	for (char *line = strtok_r(copy, "\n", &save); line && r == 0; line = strtok_r(NULL, "\n", &save))
 		if (line[0] != '#')
 			r = parse_line(line, ret, e);
+	ret->ordinary = is_ordinary(ret);
 	return r;
 }

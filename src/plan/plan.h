@@ -14,7 +14,11 @@
 /* What the host is like, as far as a decision depends on it. */
 struct facts {
 	uint32_t euid;
-	bool in_userns;           /* not in the initial user namespace */
+	uint32_t egid;
+	bool in_userns;           /* not in the initial user namespace: no device node can be made */
+	bool ordinary;            /* no CAP_SYS_ADMIN in the user namespace that we are in: nothing works but in one of our own */
+	bool foreign_mounts;      /* our mount namespace belongs to a user namespace outside of ours: nothing can be mounted in it */
+	bool no_setgroups;        /* the user namespace forbids it (/proc/PID/setgroups) */
 	uint32_t last_cap;        /* highest capability that the kernel knows */
 	uint64_t caps;            /* what the caller can give: permitted and in the bounding set */
 	bool procfs_pidns;        /* procfs takes pidns= (seen from 6.17) */
@@ -49,6 +53,7 @@ struct plan_opts {
 	bool gate;                 /* create: wait for start */
 	bool new_keyring;
 	bool no_cgroup;            /* stay in the caller's cgroups, without limits and device filter */
+	bool no_delegation;        /* because it may make none, and the configuration names none */
 	const int *preserved; size_t n_preserved; /* fd numbers */
 	const char *listen_names;  /* and by LISTEN_FDNAMES, unless NULL */
 	bool notify;               /* the caller has a service manager that wants to be notified (sd_notify(3)) */
@@ -75,7 +80,14 @@ struct plan_exec_opts {
 };
 
 /* Slots that the host fills. -1: not used by this plan. */
-struct plan_slots { int16_t ctl, start, pidfd, hook_out, hook_err, notify, tasks, n_tasks; };
+struct plan_slots { int16_t ctl, start, pidfd, hook_out, hook_err, notify, tasks, n_tasks, outer; };
+
+/* An ordinary caller's own user namespace, around that of the container: S has rights in it, and the same ids by the same numbers as the caller. */
+struct plan_outer {
+	bool on;
+	const char *uid_map, *gid_map; /* lines for /proc/PID/uid_map */
+	bool own_uid, own_gid;   /* nothing but the caller's own id: that needs no right */
+};
 
 /* linux.intelRdt, decided. */
 struct plan_rdt {
@@ -115,7 +127,7 @@ struct plan {
 	struct cg_unit unit;       /* systemd driver: the scope, else an empty name */
 	struct cg_props props, late_props; /* what systemd is told of it when it starts, and with the late writes */
 	struct cg_writes writes;
-	struct cg_devices devices;
+	struct cg_devices devices; /* `v` NULL: no filter */
 	struct plan_sched sched;
 	int io_priority;           /* as ioprio_set(2) takes it, -1: unchanged */
 	const char *io_priority_origin, *memory_policy_name;
@@ -129,6 +141,7 @@ struct plan {
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
 	struct plan_rdt rdt;
+	struct plan_outer outer;
 	bool net_devices;          /* the host moves network devices: steps STEP_NETDEV */
 	bool sealed;
 	struct seccomp_cache *cache;
@@ -183,6 +196,10 @@ bool plan_has_userns(const struct plan *p);
 int plan_add_idmap(struct plan *p, const struct oci_mount *m, const struct mount_words *w, const char *where, int16_t *ret, struct err *e);
 /* `id` of a file that S makes for the container, as S has to write it. `where` is its JSON path. */
 int plan_owner(struct plan *p, bool gid, uint32_t id, const char *where, uint32_t *ret, struct err *e);
+/* Where S can't mount where the caller is: the step that brings it to where it can, and for an ordinary caller the maps. */
+int plan_add_outer(struct plan *p, struct err *e);
+/* Must the host's device nodes be used? */
+bool plan_host_nodes(const struct plan *p);
 int plan_add_ident(struct plan *p, struct err *e);
 /* linux.netDevices: before the sysctls, which may name them. */
 int plan_add_net_devices(struct plan *p, struct err *e);
@@ -195,6 +212,8 @@ int plan_add_mounts(struct plan *p, struct err *e);
 int16_t plan_add_superblock(struct plan *p, const struct step_mnt *m, const char *where);
 /* A mount of type cgroup (v2_only: cgroup2) at `at`: what the container may see of the hierarchies. */
 int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uint64_t attr, bool v2_only, struct err *e);
+/* The container's cgroup for a caller like `f`, by the cgroupfs driver. `buf` has CG_PATH_MAX bytes. */
+int plan_cgroup_path(const struct facts *f, const struct oci_config *c, const char *id, char *buf, struct err *e);
 /* Path, writes and device rules. */
 int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e);
 int plan_add_devices(struct plan *p, struct err *e);

@@ -77,18 +77,31 @@ static void add_host_steps(struct plan *p)
 }
 
 /* What can't be kept is refused; device rules fall with the cgroup that would hold them, as with crun: they stand in every configuration. */
-static int refuse_limits(const struct plan *p, struct err *e)
+static int refuse_limits(const struct plan *p, const struct plan_opts *o, struct err *e)
 {
 	const char *path = cg_first_limit(p->cfg->linux_->resources);
+	struct cg_writes w;
+	struct cg_devices d;
 
-	return path ? err_config(e, path, "needs a cgroup: there is none with --cgroup-manager disabled") : 0;
+	/* The plan of the hierarchies knows controller and file. */
+	if (path && o->no_delegation && cg_plan(&p->facts->cg, p->cfg->linux_->resources, 0, p->arena, &w, &d, e) < 0)
+		return -EINVAL;
+	return path ? err_config(e, path, "needs a cgroup: %s", o->no_delegation ? "none is delegated to the caller" : "there is none with --cgroup-manager disabled") : 0;
+}
+
+int plan_cgroup_path(const struct facts *f, const struct oci_config *c, const char *id, char *buf, struct err *e)
+{
+	const char *given = c->linux_->cgroups_path && c->linux_->cgroups_path[0] ? c->linux_->cgroups_path : NULL;
+	bool guest = f->ordinary || f->in_userns;
+
+	return guest && !given ? cg_path_beside(&f->cg, id, buf, e) : cg_path_resolve(given, id, buf, e);
 }
 
 int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 {
 	const struct oci_linux *l = p->cfg->linux_;
 	if (o->no_cgroup)
-		return refuse_limits(p, e);
+		return refuse_limits(p, o, e);
 	char *path = oci_arena_alloc(p->arena, CG_PATH_MAX);
 	int r;
 
@@ -99,7 +112,7 @@ int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 	if (p->facts->systemd.used)
 		r = cg_unit_resolve(l->cgroups_path, o->id, &p->facts->systemd, &p->unit, path, e);
 	else
-		r = cg_path_resolve(l->cgroups_path && l->cgroups_path[0] ? l->cgroups_path : NULL, o->id, path, e);
+		r = plan_cgroup_path(p->facts, p->cfg, o->id, path, e);
 	if (r < 0)
 		return r;
 	p->cgroup_path = path;
@@ -112,6 +125,9 @@ int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 		r = cg_props_from_annotations(&p->cfg->annotations, o->annotations, p->arena, &p->props, e);
 	if (r < 0)
 		return r;
+	/* Who may make no node, and owns none, needs no filter for them; nor could one be put in force. */
+	if (plan_host_nodes(p))
+		p->devices = (struct cg_devices){ 0 };
 	add_host_steps(p);
 	return 0;
 }
@@ -147,7 +163,7 @@ static void add_hierarchy(struct plan *p, const struct cg_hier *h, const char *a
 		plan_add_superblock(p, &m, where);
 		return;
 	}
-	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path ? p->cgroup_path : h->own);
+	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path && !h->absent ? p->cgroup_path : h->own);
 	struct bpath path = plan_path(p, at);
 	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, where);
 	int16_t slot = src->out = plan_slot(p);
@@ -194,7 +210,8 @@ static void add_v1_tree(struct plan *p, const char *at, const char *where, uint6
 		d->u.dir.at = dir;
 		d->u.dir.mode = 0755;
 		add_names(p, h, tmpfs, where);
-		add_hierarchy(p, h, plan_text(p, "%s/%s", at, h->dir), where, attr);
+		/* Where the container has no cgroup of its own it sees the caller's. */
+		add_hierarchy(p, h, plan_text(p, "%s/%s", at, h->dir), where, attr | (h->absent ? MOUNT_ATTR_RDONLY : 0));
 	}
 	if (attr & MOUNT_ATTR_RDONLY) {
 		struct step *late = plan_step(p, STEP_ATTR, PH_MASK, WHO_S, where);
@@ -214,7 +231,7 @@ int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uin
 	if (v2_only && v2 < 0)
 		return err_config(e, plan_text(p, "%s.type", where), "\"cgroup2\" — this host has no cgroup v2 hierarchy");
 	if (v2_only || l->mode == CG_MODE_V2)
-		add_hierarchy(p, &l->h[v2], at, where, attr);
+		add_hierarchy(p, &l->h[v2], at, where, attr | (l->h[v2].absent ? MOUNT_ATTR_RDONLY : 0));
 	else
 		add_v1_tree(p, at, where, attr);
 	return 0;

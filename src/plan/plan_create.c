@@ -9,9 +9,9 @@
 static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool notify, bool tasks)
 {
 	const struct cg_layout *l = &p->facts->cg;
-	int32_t fds[6 + CG_HIER_MAX];
+	int32_t fds[7 + CG_HIER_MAX];
 
-	p->slots = (struct plan_slots){ .ctl = plan_slot(p), .start = -1, .pidfd = -1, .hook_out = -1, .hook_err = -1, .notify = -1, .tasks = -1 };
+	p->slots = (struct plan_slots){ .ctl = plan_slot(p), .start = -1, .pidfd = -1, .hook_out = -1, .hook_err = -1, .notify = -1, .tasks = -1, .outer = -1 };
 	if (gate)
 		p->slots.start = plan_slot(p);
 	if (pidfd)
@@ -22,8 +22,10 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool notify, 
 		p->slots.hook_err = plan_slot(p);
 	if (notify)
 		p->slots.notify = plan_slot(p);
+	if (!pidfd && p->facts->ordinary)
+		p->slots.outer = plan_slot(p);
 	for (unsigned i = 0; tasks && i < l->n; i++) {
-		if (l->h[i].v2)
+		if (l->h[i].v2 || l->h[i].absent)
 			continue;
 		int16_t slot = plan_slot(p);
 		if (p->slots.tasks < 0)
@@ -40,13 +42,14 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool notify, 
 	p->hdr.pidns_slot = -1;
 	p->hdr.root_slot = -1;
 	p->hdr.mntns_slot = -1;
-	p->hdr.userns_slot = p->hdr.idmap_slot = -1;
+	p->hdr.userns_slot = p->hdr.idmap_slot = p->hdr.null_slot = -1;
 	p->hdr.outer_uid = p->hdr.outer_root_uid = p->hdr.outer_root_gid = ID_ROOT;
 }
 
 static void start_plan(struct plan *p, const struct facts *f, const struct oci_config *cfg, struct oci_arena *a)
 {
 	*p = (struct plan){ .arena = a, .facts = f, .cfg = cfg, .dev_slot = -1 };
+	p->hdr.fin.flags = f->ordinary ? FIN_ORDINARY : 0;
 	plan_str(p, ""); /* the block exists from here on */
 }
 

@@ -48,7 +48,7 @@ static uint32_t mount_namespace(const struct plan *p)
 	const struct oci_hooks *h = p->cfg->hooks;
 	bool hooks = h && (h->n_prestart || h->n_create_runtime || h->n_create_container);
 
-	return p->facts->open_tree_namespace && !hooks && !p->hdr.userns ? UNSHARE_ROOT : UNSHARE_COPY;
+	return p->facts->open_tree_namespace && !hooks && !p->hdr.userns && !p->facts->in_userns ? UNSHARE_ROOT : UNSHARE_COPY;
 }
 
 static void add_unshare(struct plan *p, uint32_t flag, const char *origin)
@@ -157,6 +157,9 @@ int plan_add_namespaces(struct plan *p, struct err *e)
 		struct step *s = plan_step(p, STEP_TASKS, PH_ENTER, WHO_S, "linux.cgroupsPath");
 		s->in = (int16_t)(p->slots.tasks + i);
 	}
+	r = plan_add_outer(p, e);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		const struct oci_namespace *ns = &l->namespaces[i];
 		const char *origin = plan_text(p, "linux.namespaces[%zu]", i);

@@ -212,11 +212,23 @@ static void keep_groups(struct plan *p, const struct oci_user *u, const char *wh
 		log_warn("%s.user.additionalGids: not set: the caller's groups are kept (run.oci.keep_original_groups)", where);
 }
 
+/* Where only one group is mapped, and nobody with rights has mapped it, the kernel forbids setgroups(2): it could take away what keeps a user out
+ * (user_namespaces(7), /proc/PID/setgroups). The caller's groups then stay, as they do with the peers. */
+static int keep_forbidden(struct plan *p, const struct oci_user *u, const char *where, struct err *e)
+{
+	if (u->additional_gids.n)
+		return err_config(e, plan_text(p, "%s.user.additionalGids", where),
+				  "must be empty: the user namespace forbids setgroups (one that maps groups of /etc/subgid doesn't)");
+	p->hdr.fin.flags |= FIN_KEEP_GROUPS;
+	return 0;
+}
+
 static int add_ids(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)
 {
 	static const struct oci_user root;
 	const struct oci_user *u = proc->user ? proc->user : &root;
 	struct blob_finale *f = &p->hdr.fin;
+	int r = 0;
 
 	if (u->uid.v == UINT32_MAX || u->gid.v == UINT32_MAX)
 		return err_config(e, plan_text(p, "%s.user.%s", where, u->uid.v == UINT32_MAX ? "uid" : "gid"), "%u — is no id (the kernel reads it as \"unchanged\")",
@@ -230,13 +242,15 @@ static int add_ids(struct plan *p, const struct oci_process *proc, const char *w
 	f->gid = u->gid.v;
 	if (p->honoured.keep_groups)
 		keep_groups(p, u, where);
+	else if (p->facts->no_setgroups || p->outer.own_gid)
+		r = keep_forbidden(p, u, where, e);
 	else
 		f->gids = plan_list(p, u->additional_gids.v, u->additional_gids.n, sizeof(uint32_t));
 	if (u->umask.set) {
 		f->umask = u->umask.v;
 		f->flags |= FIN_UMASK;
 	}
-	return check_ids_mapped(p, u, where, e);
+	return r < 0 ? r : check_ids_mapped(p, u, where, e);
 }
 
 static int add_terminal(struct plan *p, const struct oci_process *proc, const char *where, struct err *e)

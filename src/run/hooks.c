@@ -41,6 +41,7 @@ struct tail {
 
 /* What the child needs; filled before the fork, it allocates nothing. */
 struct launch {
+	const char *kind;          /* what errors call it */
 	const char *path, *cwd;
 	char **argv, **envp;
 	int stdin_fd, stdout_fd, stderr_fd; /* stderr_fd -1: a pipe of ours */
@@ -152,10 +153,10 @@ static int launch(struct launch *l, struct running *ret, struct err *e)
 	int fds[2];
 
 	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(e, -errno, "make a pipe for hook %s", l->path);
+		return err_sys(e, -errno, "make a pipe for %s %s", l->kind, l->path);
 	scoped_fd int in = fds[0], out = fds[1];
 	if (fcntl(in, F_SETFL, O_NONBLOCK) < 0)
-		return err_sys(e, -errno, "prepare the pipe of hook %s", l->path);
+		return err_sys(e, -errno, "prepare the pipe of %s %s", l->kind, l->path);
 	if (l->stderr_fd < 0)
 		l->stderr_fd = out;
 	l->parent = getpid();
@@ -166,10 +167,10 @@ static int launch(struct launch *l, struct running *ret, struct err *e)
 	int saved = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (pid < 0)
-		return err_sys(e, -saved, "fork for hook %s", l->path);
+		return err_sys(e, -saved, "fork for %s %s", l->kind, l->path);
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0) {
-		int r = err_sys(e, -errno, "open a pidfd of hook %s", l->path);
+		int r = err_sys(e, -errno, "open a pidfd of %s %s", l->kind, l->path);
 		kill(-pid, SIGKILL);
 		waitpid(pid, NULL, 0);
 		return r;
@@ -271,7 +272,7 @@ static int tell_status(const char *path, const siginfo_t *si, const struct launc
 	char how[64];
 
 	if (l->failed)
-		return err_sys(e, -l->failed, "hook %s: %s", path, l->failed_at);
+		return err_sys(e, -l->failed, "%s %s: %s", l->kind, path, l->failed_at);
 	if (si->si_code == CLD_EXITED && si->si_status == 0)
 		return 0;
 	if (si->si_code == CLD_EXITED)
@@ -279,7 +280,7 @@ static int tell_status(const char *path, const siginfo_t *si, const struct launc
 	else
 		snprintf(how, sizeof(how), "killed by signal %d", si->si_status);
 	const char *said = words_of(l, t);
-	return err_set(e, ERR_PEER, 0, "hook %s: %s%s%s", path, how, *said ? ": " : "", said);
+	return err_set(e, ERR_PEER, 0, "%s %s: %s%s%s", l->kind, path, how, *said ? ": " : "", said);
 }
 
 /* Kill it with all that is still in its process group, and wait for it. */
@@ -293,13 +294,13 @@ static int kill_group(struct running *h, const struct oci_hook *hook, const stru
 	if (r > 0)
 		r = reap(h, &si, t, e);
 	else
-		return err_set(e, ERR_PEER, 0, "hook %s: doesn't end although killed after its timeout of %lld s",
-			       hook->path,
+		return err_set(e, ERR_PEER, 0, "%s %s: doesn't end although killed after its timeout of %lld s",
+			       l->kind, hook->path,
 			       (long long)hook->timeout.v);
 	if (r < 0)
 		return r;
 	const char *said = words_of(l, t);
-	return err_set(e, ERR_PEER, 0, "hook %s: killed after its timeout of %lld s%s%s", hook->path,
+	return err_set(e, ERR_PEER, 0, "%s %s: killed after its timeout of %lld s%s%s", l->kind, hook->path,
 		       (long long)hook->timeout.v,
 		       *said ? ": " : "", said);
 }
@@ -320,26 +321,26 @@ static int attend(struct running *h, const struct oci_hook *hook, const struct l
 		struct err dropped;
 		kill_group(h, hook, l, &t, &dropped);
 		if (r == -ECANCELED)
-			return err_set(e, ERR_STATE, 0, "hook %s: killed, signal %d came during the set-up", hook->path, interrupt_signal());
-		return err_sys(e, r, "wait for hook %s", hook->path);
+			return err_set(e, ERR_STATE, 0, "%s %s: killed, signal %d came during the set-up", l->kind, hook->path, interrupt_signal());
+		return err_sys(e, r, "wait for %s %s", l->kind, hook->path);
 	}
 	r = reap(h, &si, &t, e);
 	return r < 0 ? r : tell_status(hook->path, &si, l, &t, e);
 }
 
-static int run_one(const struct oci_hook *hook, const char *state_json, const char *cwd, const struct hook_files *files, struct oci_arena *a,
-		   struct err *e)
+static int run_one(const char *kind, const struct oci_hook *hook, const char *state_json, const char *cwd, const struct hook_files *files,
+		   struct oci_arena *a, struct err *e)
 {
-	struct launch l = { .path = hook->path, .cwd = cwd, .stderr_fd = files ? files->err : -1, .to_file = files && files->err >= 0 };
+	struct launch l = { .kind = kind, .path = hook->path, .cwd = cwd, .stderr_fd = files ? files->err : -1, .to_file = files && files->err >= 0 };
 	struct running h;
 
 	l.argv = terminated(&hook->args, hook->path, a);
 	l.envp = terminated(&hook->env, NULL, a);
 	if (!l.argv || !l.envp)
-		return err_sys(e, -ENOMEM, "run hook %s", hook->path);
+		return err_sys(e, -ENOMEM, "run %s %s", kind, hook->path);
 	scoped_fd int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (null < 0)
-		return err_sys(e, -errno, "open /dev/null for hook %s", hook->path);
+		return err_sys(e, -errno, "open /dev/null for %s %s", kind, hook->path);
 	scoped_fd int document = make_stdin(state_json, e);
 	if (document < 0)
 		return document;
@@ -400,7 +401,7 @@ static int run_named(const char *list, const struct oci_hook *hooks, size_t i, c
 	char path[64];
 	int64_t began = clock_now_ms();
 
-	int r = run_one(&hooks[i], state_json, cwd, files, &a, e);
+	int r = run_one("hook", &hooks[i], state_json, cwd, files, &a, e);
 	oci_arena_release(&a);
 	snprintf(path, sizeof(path), "hooks.%s[%zu]", list, i);
 	log_debug("%s: %s: %lld ms", path, hooks[i].path, (long long)(clock_now_ms() - began));
@@ -416,6 +417,18 @@ int hooks_run(const char *list, const struct oci_hook *hooks, size_t n, const ch
 			return r;
 	}
 	return 0;
+}
+
+int hooks_run_helper(const char *path, const char *const *args, int timeout_ms, struct err *e)
+{
+	struct oci_arena a = { 0 };
+	struct oci_hook helper = { .path = path, .args = { .v = (const char **)(uintptr_t)args, .set = true }, .timeout = { true, (timeout_ms + 999) / 1000 } };
+
+	while (args[helper.args.n])
+		helper.args.n++;
+	int r = run_one("helper", &helper, "", "/", NULL, &a, e);
+	oci_arena_release(&a);
+	return r;
 }
 
 void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd,

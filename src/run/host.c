@@ -40,7 +40,7 @@ static int limit_cgroup(struct creation *c, struct err *e)
 			c->rec.cgroup_made |= 1u << i;
 	r = cg_apply(&c->cg, &c->plan.writes, CG_EARLY, e);
 	/* The filter is in force before the first node exists (attacks-tried H13). */
-	return r < 0 ? r : cg_devices_apply(&c->cg, &c->plan.devices, e);
+	return r < 0 || !c->plan.devices.v ? r : cg_devices_apply(&c->cg, &c->plan.devices, e);
 }
 
 static int make_cgroup(struct creation *c, struct err *e)
@@ -113,13 +113,16 @@ static int spawn(struct creation *c, struct err *e)
 
 	if (!c->immediate && start < 0)
 		return start;
+	scoped_fd int outer = c->plan.outer.on ? outer_userns(&c->plan, c->timeout_ms, e) : -EBADF;
+	if (c->plan.outer.on && outer < 0)
+		return outer;
 	/* With systemd there is no cgroup yet. */
 	n = c->cgroup_open ? cg_open_tasks(&c->cg, tasks, ARRAY_LEN(tasks), e) : 0;
 	if (n < 0)
 		return n;
 	if (n != c->plan.slots.n_tasks)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, c->plan.slots.n_tasks);
-	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1,
+	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1, .outer = outer,
 				 .hook_out = c->hook_files.out, .hook_err = c->hook_files.err, .tasks = tasks };
 	if (r == 0)
 		r = make_notify(c, &notify_dfd, e);

@@ -32,6 +32,15 @@ int hooks_run(const char *list, const struct oci_hook *hooks, size_t n, const ch
 /* The same, but a failure of one is a warning and the next one runs (poststop). */
 void hooks_run_warn(const char *list, const struct oci_hook *hooks, size_t n, const char *state_json, const char *cwd, const struct hook_files *files);
 
+/* A program of the host that does something for us, in the same way: no environment, cwd "/", killed after `timeout_ms`; its last words are in the error. `args` ends with
+ * NULL and begins with the program's name. */
+int hooks_run_helper(const char *path, const char *const *args, int timeout_ms, struct err *e);
+
+/* ---- outer.c ---- */
+
+/* The user namespace of `p->outer`, its maps written by ourselves or by newuidmap and newgidmap, each within `timeout_ms`. Returns its fd. Nobody is in it. */
+int outer_userns(const struct plan *p, int timeout_ms, struct err *e);
+
 /* ---- console.c ---- */
 
 /* Check that `fd` is a pty master of a devpts (S_ISCHR, TIOCGPTN, DEVPTS_SUPER_MAGIC). */

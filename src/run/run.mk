@@ -7,6 +7,7 @@ run_sources = \
 	src/run/host.c src/run/host.h \
 	src/run/notify.c src/run/notify.h \
 	src/run/netdev.c src/run/netdev.h \
+	src/run/outer.c \
 	src/run/pidfile.c \
 	src/run/pty.c src/run/pty.h \
 	src/run/rdt.c src/run/rdt.h \

@@ -138,6 +138,7 @@ static int make_blob(struct plan *p, const struct spawn_fds *fds, int ctl_fd, st
 	plan_set_fd(p, p->slots.ctl, ctl_fd);
 	plan_set_fd(p, p->slots.start, fds->start);
 	plan_set_fd(p, p->slots.pidfd, fds->pidfd);
+	plan_set_fd(p, p->slots.outer, fds->outer);
 	plan_set_fd(p, p->slots.hook_out, fds->hook_out);
 	plan_set_fd(p, p->slots.hook_err, fds->hook_err);
 	plan_set_fd(p, p->slots.notify, fds->notify);
@@ -162,7 +163,7 @@ int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, s
 	scoped_fd int init_fd = blob_fd < 0 ? -1 : sealed_copy("hull-init", MFD_EXEC, 0111, hull_init_start, (size_t)(hull_init_end - hull_init_start), e);
 	int r = blob_fd < 0 ? blob_fd : init_fd < 0 ? init_fd : 0;
 	if (r == 0) {
-		int32_t keep[8 + CG_HIER_MAX];
+		int32_t keep[10 + CG_HIER_MAX];
 		size_t n = p->hdr.fds.n;
 		memcpy(keep, p->mem + p->hdr.fds.off, n * sizeof(keep[0]));
 		keep[n++] = blob_fd;

@@ -64,7 +64,7 @@ def test_no_command(hull):
     (("--log-format", "xml", "state", "a"), r'.*"xml".*'),
     (("--log-level", "loud", "state", "a"), r'.*"loud".*'),
     (("--cgroup-manager", "cgroup", "state", "a"), r'.*"cgroup".*'),
-    (("--rootless", "true", "state", "a"), r".*rootless.*"),
+    (("--rootless", "perhaps", "state", "a"), r".*rootless.*"),
     (("--root", "/", "state", "a"), r".*root.*"),
     (("create", "--no-pivot", "a"), r".*no-pivot.*not supported.*"),
 ])

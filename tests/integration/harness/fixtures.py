@@ -9,6 +9,7 @@ import pytest
 from . import config as cfg
 from . import snapshot, world
 from .clock import scaled
+from .rootless import User
 from .runtime import Bundle, Container, Runtime
 
 REPO = Path(__file__).resolve().parents[3]
@@ -16,7 +17,7 @@ DEFAULT_TIMEOUT = 60
 _ids = itertools.count(1)
 
 __all__ = ["pytest_configure", "pytest_collection_modifyitems", "pytest_fixture_setup", "pytest_fixture_post_finalizer", "host", "hull", "bundle",
-           "container", "canary", "program"]
+           "container", "canary", "program", "user"]
 
 
 def program_path():
@@ -110,6 +111,15 @@ def container(hull, tmp_path, parent_cgroup):
         config = config or cfg.make_config(f"{parent_cgroup}/{cid}", version, **changes)
         return Container(hull, bundle, config, cid)
     return make
+
+
+@pytest.fixture
+def user(host, tmp_path, program):
+    """An ordinary user who calls the runtime (harness/rootless.py)."""
+    someone = User(program, tmp_path)
+    yield someone
+    problems = someone.close()
+    assert not problems, "; ".join(problems)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from . import snapshot
+from . import rootless, snapshot
 
 
 def kernel():
@@ -93,6 +93,7 @@ FEATURES = {
     "systemd": lambda: Path("/run/systemd/system").is_dir(),
     "detached mounts that stay (not on Linux 7.3)": _tree_stays,
     "detached mounts that go (Linux 7.3)": lambda: not _tree_stays(),
+    "newuidmap, newgidmap and /etc/subuid": rootless.has_sub_ids,
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 

@@ -14,6 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+if __package__:
+    from . import rootless
+else:  # run as a program: this directory's parent is the package's place
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from harness import rootless
+
 INSIDE = "HULL_TEST_WORLD"  # the name of this world: part of every container id and of the parent cgroup
 UNSHARE = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc",
            "--propagation", "private"]
@@ -55,6 +61,8 @@ def build():
     mount(None, "/", None, MS_REC | MS_SHARED)
     mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
+    os.mkdir("/run/etc")
+    rootless.add_user(lambda source, target: mount(source, target, None, MS_BIND), "/run/etc")
     # Debian's crun (to compare with) refuses a hybrid layout whose v2 part has a controller.
     if "crun" in os.path.basename(os.environ.get("HULL", "")) and os.path.exists(V2_CONTROLLERS):
         mount("/dev/null", V2_CONTROLLERS, None, MS_BIND)
