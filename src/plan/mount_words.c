@@ -215,9 +215,12 @@ int mount_words_parse(struct plan *p, const struct oci_mount *m, const char *whe
 		const struct word *row = bsearch(word, words, ARRAY_LEN(words), sizeof(words[0]), compare_word);
 		const char *at = plan_text(p, "%s.options[%zu]", where, i);
 
-		if (str_starts(word, "idmap=") || str_starts(word, "ridmap="))
-			return err_config(e, at, "\"%s\" — is not supported by this build", word);
-		if (row)
+		bool mapped = str_starts(word, "idmap=") || str_starts(word, "ridmap=");
+		if (mapped) {
+			ret->idmap = word[0] == 'r' ? MOUNT_IDMAP_REC : MOUNT_IDMAP_ONE;
+			ret->idmap_text = word;
+			ret->idmap_at = at;
+		} else if (row)
 			apply_word(ret, row);
 		else if (word[0] && word[0] != '=')
 			add_data(p, ret, word, i);

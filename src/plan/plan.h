@@ -194,6 +194,8 @@ bool plan_map_id(const struct oci_id_mapping *m, size_t n, uint32_t id, uint32_t
 bool plan_has_userns(const struct plan *p);
 /* The slot with the user namespace that maps the ids of mount `m`, 0 for none. `where` is "mounts[i]". */
 int plan_add_idmap(struct plan *p, const struct oci_mount *m, const struct mount_words *w, const char *where, int16_t *ret, struct err *e);
+/* The mappings of the option `word`, "idmap=uids=…;gids=…", at JSON path `at`, as those of *ret. */
+int plan_idmap_text(struct plan *p, const char *word, const char *at, struct oci_mount *ret, struct err *e);
 /* `id` of a file that S makes for the container, as S has to write it. `where` is its JSON path. */
 int plan_owner(struct plan *p, bool gid, uint32_t id, const char *where, uint32_t *ret, struct err *e);
 /* Where S can't mount where the caller is: the step that brings it to where it can, and for an ordinary caller the maps. */
@@ -255,6 +257,7 @@ struct mount_words {
 	uint32_t prop;                 /* MS_… | MS_REC, 0 = not asked for */
 	bool bind, recursive, remount, ro, copy_up;
 	enum { MOUNT_IDMAP_NONE, MOUNT_IDMAP_ONE, MOUNT_IDMAP_REC } idmap;
+	const char *idmap_text; const char *idmap_at; /* "idmap=uids=…;gids=…" and where it stands; NULL: without mappings */
 	uint32_t legacy;               /* MNT_LEGACY_… */
 	uint32_t links;                /* SOURCE_NOFOLLOW, SOURCE_COPY_LINK, BIND_AT_NOFOLLOW */
 	struct blob_mount_opt *data; size_t n_data;

@@ -2,6 +2,8 @@
 /* Id mappings: the lines that the kernel takes, and who is who outside. (user_namespaces(7); config-linux.md, User namespace mappings) */
 #include "plan/plan.h"
 
+#include <errno.h>
+
 #include "base/buf.h"
 
 /* The kernel takes a map in one write of less than a page (map_write() in kernel/user_namespace.c). */
@@ -76,18 +78,19 @@ static bool same_mappings(const struct oci_id_mapping *a, size_t n_a, const stru
 	return n_a == n_b;
 }
 
-static int add_own_mappings(struct plan *p, const struct oci_mount *m, const char *where, int16_t *ret, struct err *e)
+/* `uids_at`, `gids_at`: JSON paths of the lists. */
+static int add_mappings(struct plan *p, const struct oci_mount *m, const char *uids_at, const char *gids_at, int16_t *ret, struct err *e)
 {
 	struct bstr uids, gids;
-	int r = plan_map_text(p, m->uid_mappings, m->n_uid_mappings, plan_text(p, "%s.uidMappings", where), &uids, e);
+	int r = plan_map_text(p, m->uid_mappings, m->n_uid_mappings, uids_at, &uids, e);
 
 	if (r == 0)
-		r = plan_map_text(p, m->gid_mappings, m->n_gid_mappings, plan_text(p, "%s.gidMappings", where), &gids, e);
+		r = plan_map_text(p, m->gid_mappings, m->n_gid_mappings, gids_at, &gids, e);
 	if (r < 0)
 		return r;
 	if (!p->idmap_of || !same_mappings(m->uid_mappings, m->n_uid_mappings, p->idmap_of->uid_mappings, p->idmap_of->n_uid_mappings) ||
 	    !same_mappings(m->gid_mappings, m->n_gid_mappings, p->idmap_of->gid_mappings, p->idmap_of->n_gid_mappings)) {
-		struct step *s = plan_step(p, STEP_IDMAP, PH_SOURCE, WHO_S, plan_text(p, "%s.uidMappings", where));
+		struct step *s = plan_step(p, STEP_IDMAP, PH_SOURCE, WHO_S, uids_at);
 		s->out = p->idmap_of_slot = plan_slot(p);
 		s->u.idmap.uid_map = uids;
 		s->u.idmap.gid_map = gids;
@@ -95,6 +98,19 @@ static int add_own_mappings(struct plan *p, const struct oci_mount *m, const cha
 	}
 	*ret = p->idmap_of_slot;
 	return 0;
+}
+
+static int add_own_mappings(struct plan *p, const struct oci_mount *m, const char *where, int16_t *ret, struct err *e)
+{
+	return add_mappings(p, m, plan_text(p, "%s.uidMappings", where), plan_text(p, "%s.gidMappings", where), ret, e);
+}
+
+static int add_text_mappings(struct plan *p, const struct mount_words *w, int16_t *ret, struct err *e)
+{
+	struct oci_mount *m = oci_arena_alloc(p->arena, sizeof(*m));
+	int r = m ? plan_idmap_text(p, w->idmap_text, w->idmap_at, m, e) : err_sys(e, -ENOMEM, "read %s", w->idmap_at);
+
+	return r < 0 ? r : add_mappings(p, m, w->idmap_at, w->idmap_at, ret, e);
 }
 
 int plan_add_idmap(struct plan *p, const struct oci_mount *m, const struct mount_words *w, const char *where, int16_t *ret, struct err *e)
@@ -106,6 +122,10 @@ int plan_add_idmap(struct plan *p, const struct oci_mount *m, const struct mount
 		return 0;
 	if (!w->bind || w->remount)
 		return err_config(e, plan_text(p, "%s.%s", where, own ? "uidMappings" : "options"), "ids can be mapped on a bind mount only");
+	if (own && w->idmap_text)
+		return err_config(e, w->idmap_at, "\"%s\" — and uidMappings, gidMappings: a mount has one mapping", w->idmap_text);
+	if (w->idmap_text)
+		return add_text_mappings(p, w, ret, e);
 	if (own)
 		return add_own_mappings(p, m, where, ret, e);
 	/* config.md: without mappings of its own the container's may be used; with neither it is an error. */

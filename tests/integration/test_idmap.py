@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Idmapped mounts: `idmap` and `ridmap`, mappings of the mount's own and the container's, and what can't be done."""
 import os
+import re
 
 import pytest
 from harness import world
@@ -82,3 +83,59 @@ def test_a_file_system_that_can_not(container):
     c = container(mounts=[*MOUNTS, bind("/proc/sys", "/v", "bind", "idmap") | {"uidMappings": OWN, "gidMappings": OWN}])
     c.fails("create", match=r"create .*bind /v.*map its ids.*invalid argument.*proc can't do it on any kernel \(this is Linux [^)]*\).*|"
                             r".*mounts\[7\].*proc can't do it on any kernel.*")
+
+
+# --- crun's way to write it ---
+
+@needs("Linux 6.3: mapped ids on tmpfs")
+@pytest.mark.parametrize("option,expected", [
+    ("idmap=uids=0-7000-1000;gids=0-8000-1000", ((7005, 8006), (5, 6))),
+    ("ridmap=uids=0-7000-1000;gids=0-8000-1000", ((7005, 8006), (7005, 8006))),
+    ("idmap=gids=0-8000-1000;uids=0-7000-5#5-70-10", ((70, 8006), (5, 6))),
+])
+def test_mappings_in_the_option(container, volume, option, expected):
+    seen = probe(container, mount(volume, "rbind", option))
+    assert (owner(seen, "/v/file"), owner(seen, "/v/below/file")) == expected
+
+
+def test_relative_to_the_container(container, volume):
+    """crun(1)'s example: what TO is in the container counts, wherever that is outside."""
+    linux = userns(maps=[{"containerID": 0, "hostID": 100000, "size": 10}, {"containerID": 10, "hostID": 200000, "size": 100}])
+    seen = probe(container, mount(volume, "bind", "idmap=uids=@0-0-1#@5-17-10;gids=@6-0-1#@0-50-1"), linux)
+    assert owner(seen, "/v/file") == (17, 0) and owner(seen, "/v") == (0, 50)
+
+
+RULE = r"must be uids=FROM-TO-LENGTH.*"
+
+
+@pytest.mark.parametrize("option,why", [
+    ("idmap=", RULE), ("idmap=uids=0-1-10", RULE), ("idmap=gids=0-1-10", RULE), ("idmap=uids=0-1-10;gids=", RULE), ("idmap=uids=0-1;gids=0-1-1", RULE),
+    ("idmap=uids=0-1-10;uids=0-1-10;gids=0-1-1", RULE), ("idmap=uids=a-1-10;gids=0-1-1", RULE), ("idmap=uids=0-1-0;gids=0-1-1", RULE),
+    ("idmap=uids=0-1-10-;gids=0-1-1", RULE), ("idmap=uids=0-4294967290-10;gids=0-1-1", RULE), ("idmap=uids=99999999999-1-1;gids=0-1-1", RULE),
+    ("idmap=uids=0-1-1#;gids=0-1-1", RULE), ("ridmap=users=0-1-1;gids=0-1-1", RULE), ("idmap=uids=@@0-1-1;gids=0-1-1", RULE),
+    ("idmap=uids=0--1-1;gids=0-1-1", RULE), ("idmap=uids=@0-1-1;gids=0-1-1", r"no line of linux\.uidMappings maps all ids of a range with @"),
+])
+def test_bad_mappings_in_the_option(container, volume, option, why):
+    c = container(mounts=[*MOUNTS, mount(volume, "bind", option)])
+    c.fails("create", match=rf'config\.json: mounts\[7\]\.options\[1\]: "{re.escape(option)}" — {why}')
+
+
+def test_a_relative_range_over_two_lines(container, volume):
+    c = container(mounts=[*MOUNTS, mount(volume, "bind", "idmap=uids=0-0-1;gids=@0-5-10")],
+                  linux=userns(maps=[{"containerID": 0, "hostID": 100000, "size": 10}, {"containerID": 10, "hostID": 200000, "size": 100}]))
+    c.fails("create", match=r'.*mounts\[7\]\.options\[1\]: ".*" — no line of linux\.gidMappings maps all ids of a range with @')
+
+
+def test_mappings_in_the_option_and_beside_it(container, volume):
+    c = container(mounts=[*MOUNTS, mount(volume, "bind", "idmap=uids=0-0-1;gids=0-0-1", own=OWN)])
+    c.fails("create", match=r'config\.json: mounts\[7\]\.options\[1\]: ".*" — and uidMappings, gidMappings: a mount has one mapping')
+
+
+def test_overlapping_mappings_in_the_option(container, volume):
+    c = container(mounts=[*MOUNTS, mount(volume, "bind", "idmap=uids=0-5-10#5-50-10;gids=0-0-1")])
+    c.fails("create", match=r'.*mounts\[7\]\.options\[1\].*: invalid argument|.*invalid argument \(mounts\[7\]\.options\[1\]\).*')
+
+
+def test_mappings_in_the_option_of_no_bind(container):
+    c = container(mounts=[*MOUNTS, tmpfs("/t", "idmap=uids=0-0-1;gids=0-0-1")])
+    c.fails("create", match=r"config\.json: mounts\[7\]\.options: ids can be mapped on a bind mount only")
