@@ -12,10 +12,10 @@ struct update_args {
 	const char *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_shares, *cpu_rt_period, *cpu_rt_runtime, *cpu_idle;
 	const char *cpuset_cpus, *cpuset_mems, *kernel_memory, *kernel_memory_tcp, *memory, *memory_reservation, *memory_swap;
 	const char *pids_limit, *memory_high, *memory_low, *cpu_weight, *io_weight;
+	const char *l3_cache_schema, *mem_bw_schema;
 };
 
 #define UPDATE_STR(m, name, arg, help) O_STR(struct update_args, m, name, 0, arg, help)
-#define NO_RDT "the Intel RDT schemata of a container that exists can not be changed (linux.intelRdt is for create)"
 
 static const struct opt update_opts[] = {
 	O_STR(struct update_args, resources, "resources", 'r', "FILE", "linux.resources as a JSON document; - is standard input"),
@@ -41,8 +41,8 @@ static const struct opt update_opts[] = {
 	UPDATE_STR(cpu_weight, "cpu-weight", "N", "cpu.weight of cgroup v2, 1 to 10000"),
 	UPDATE_STR(io_weight, "io-weight", "N", "io.weight of cgroup v2, 1 to 10000"),
 	UPDATE_STR(reclaim, "reclaim", "SIZE", "reclaim that much memory now (cgroup v2) and print how much it was"),
-	O_REFUSE("l3-cache-schema", 0, "TEXT", NO_RDT),
-	O_REFUSE("mem-bw-schema", 0, "TEXT", NO_RDT),
+	UPDATE_STR(l3_cache_schema, "l3-cache-schema", "LINE", "schema of the container's resctrl group for the L3 cache (L3:0=ff)"),
+	UPDATE_STR(mem_bw_schema, "mem-bw-schema", "LINE", "the same for memory bandwidth (MB:0=70)"),
 };
 
 /* The member of a resources object that an option sets. */
@@ -223,6 +223,20 @@ static int read_resources(struct cli *c, struct oci_resources **ret, struct err 
 	return r;
 }
 
+/* As linux.intelRdt has them. */
+static int take_schemata(const struct update_args *a, struct hull_update_opts *o, struct err *e)
+{
+	static const struct setting l3 = { .name = "l3-cache-schema" }, mb = { .name = "mem-bw-schema" };
+
+	if (a->l3_cache_schema && (!a->l3_cache_schema[0] || strchr(a->l3_cache_schema, '\n')))
+		return refuse(&l3, a->l3_cache_schema, "must be one line", e);
+	if (a->mem_bw_schema && (!str_starts(a->mem_bw_schema, "MB:") || strchr(a->mem_bw_schema, '\n')))
+		return refuse(&mb, a->mem_bw_schema, "must be one line that begins with MB:", e);
+	o->l3_cache_schema = a->l3_cache_schema;
+	o->mem_bw_schema = a->mem_bw_schema;
+	return 0;
+}
+
 static int run_update(struct cli *c, struct err *e)
 {
 	static const struct setting reclaim = { .name = "reclaim" };
@@ -232,7 +246,9 @@ static int run_update(struct cli *c, struct err *e)
 
 	if (a->reclaim && (num_parse_size(a->reclaim, &o.reclaim) < 0 || o.reclaim == 0))
 		return refuse(&reclaim, a->reclaim, "must be a number of bytes above 0, with k, m, g or t for binary multiples", e);
-	int r = read_resources(c, &o.resources, e);
+	int r = take_schemata(a, &o, e);
+	if (r == 0)
+		r = read_resources(c, &o.resources, e);
 	if (r == 0)
 		r = hull_update(&c->hull, c->args[0], &o, &reclaimed, e);
 	if (r < 0 || !o.reclaim)

@@ -75,6 +75,7 @@ int hull_resume(const struct hull *h, const char *id, struct err *e);
 int hull_read_resources(const char *path, struct oci_arena *a, struct oci_resources **ret, struct err *e);
 struct hull_update_opts {
 	struct oci_resources *resources; /* what is set in it is changed, all or nothing; may be completed by the call */
+	const char *l3_cache_schema, *mem_bw_schema; /* new schemata of the container's resctrl group; NULL: as they are */
 	uint64_t reclaim; /* bytes to reclaim afterwards; 0: none */
 };
 int hull_update(const struct hull *h, const char *id, const struct hull_update_opts *o, uint64_t *ret_reclaimed, struct err *e);

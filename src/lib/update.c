@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "cgroup/systemd.h"
 #include "lib/bundle.h"
 #include "lib/create.h"
+#include "run/rdt.h"
 
 #define PREFIX "linux.resources."
 #define RECLAIM_TIMEOUT_MS 30000
@@ -141,6 +143,58 @@ static int apply(const struct hull *h, const struct container *c, const struct c
 	return x;
 }
 
+/* The container's resctrl group while it is changed. */
+struct rdt_change {
+	int root_dfd;
+	struct plan_rdt group;
+	char before[RDT_SCHEMATA_MAX];
+};
+
+static int change_rdt(const struct container *c, const struct hull_update_opts *o, struct oci_arena *a, struct rdt_change *ret, struct err *e)
+{
+	struct oci_config *cfg;
+	struct plan p;
+	int r = state_config_read(&c->dir, a, &cfg, e);
+
+	if (r < 0)
+		return r;
+	if (!cfg->linux_ || !cfg->linux_->intel_rdt)
+		return err_set(e, ERR_STATE, 0, "container \"%s\" has no linux.intelRdt: there is no resctrl group of its own to change", c->dir.id);
+	p = (struct plan){ .arena = a, .cfg = cfg };
+	r = plan_add_rdt(&p, c->dir.id, e);
+	if (r == 0)
+		r = ret->root_dfd = rdt_open(e);
+	if (r < 0)
+		return r;
+	ret->group = p.rdt;
+	const char *lines = oci_arena_printf(a, "%s%s%s%s", o->l3_cache_schema ? o->l3_cache_schema : "", o->l3_cache_schema ? "\n" : "",
+					     o->mem_bw_schema ? o->mem_bw_schema : "", o->mem_bw_schema ? "\n" : "");
+	return lines ? rdt_update(ret->root_dfd, &ret->group, c->rec.token, lines, ret->before, e) : err_sys(e, -ENOMEM, "read the schemata");
+}
+
+/* All or nothing: the group of resctrl goes first, since only it can be put back without looking at the cgroup. */
+static int apply_all(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct hull_update_opts *o, struct oci_arena *a, struct err *e)
+{
+	struct rdt_change *rdt = o->l3_cache_schema || o->mem_bw_schema ? oci_arena_alloc(a, sizeof(*rdt)) : NULL;
+	struct err second;
+	sigset_t old;
+	int r;
+
+	if (!rdt)
+		return o->l3_cache_schema || o->mem_bw_schema ? err_sys(e, -ENOMEM, "read the schemata") : apply(h, c, cg, o->resources, a, e);
+	rdt->root_dfd = -1;
+	hold_signals(&old);
+	r = change_rdt(c, o, a, rdt, e);
+	if (r == 0) {
+		r = apply(h, c, cg, o->resources, a, e);
+		if (r < 0 && rdt_put_back(rdt->root_dfd, &rdt->group, rdt->before, &second) < 0)
+			err_wrap(e, r, "and the old schemata could not be put back: %.200s", second.msg);
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	fd_close(&rdt->root_dfd);
+	return r;
+}
+
 static int update_open(const struct hull *h, const struct container *c, const struct hull_update_opts *o, struct oci_arena *a, uint64_t *ret_reclaimed,
 		       struct err *e)
 {
@@ -152,7 +206,7 @@ static int update_open(const struct hull *h, const struct container *c, const st
 		return err_set(e, ERR_STATE, 0, "container \"%s\" has no cgroup: it has no limits", c->dir.id);
 	if (r < 0)
 		return r;
-	r = apply(h, c, &cg, o->resources, a, e);
+	r = apply_all(h, c, &cg, o, a, e);
 	if (r == 0 && o->reclaim)
 		r = cg_reclaim(&cg, c->rec.token, o->reclaim, RECLAIM_TIMEOUT_MS, ret_reclaimed, e);
 	cg_close(&cg);

@@ -13,7 +13,6 @@
 #include "base/num.h"
 
 #define XATTR "trusted.hull"
-#define SCHEMATA_MAX 16384
 
 int rdt_open(struct err *e)
 {
@@ -137,6 +136,14 @@ static int make_dir(int root_dfd, const char *path, const char *token)
 	return r;
 }
 
+static bool is_ours(int dfd, const char *token)
+{
+	char its[64];
+	ssize_t n = fgetxattr(dfd, XATTR, its, sizeof(its));
+
+	return n >= 0 && (size_t)n == strlen(token) && memcmp(its, token, (size_t)n) == 0;
+}
+
 static int fail(struct err *e, int r, const char *member, const char *what, const char *group)
 {
 	err_sys(e, r, "%s of resctrl group \"%s\"", what, group[0] ? group : "/");
@@ -145,7 +152,7 @@ static int fail(struct err *e, int r, const char *member, const char *what, cons
 
 static int compare(int dfd, const struct plan_rdt *r, struct err *e)
 {
-	char has[SCHEMATA_MAX];
+	char has[RDT_SCHEMATA_MAX];
 	ssize_t n = io_read_at(dfd, "schemata", has, sizeof(has));
 
 	if (n < 0)
@@ -155,6 +162,13 @@ static int compare(int dfd, const struct plan_rdt *r, struct err *e)
 	return err_config(e, "linux.intelRdt.closID", "\"%s\" — this group exists with other schemata than the ones that are asked for", r->group[0] ? r->group : "/");
 }
 
+static int write_schemata(int dfd, const char *schemata, const char *group, struct err *e)
+{
+	int r = io_write_once_at(dfd, "schemata", schemata, strlen(schemata));
+
+	return r < 0 ? fail(e, r, "linux.intelRdt", "write the schemata", group) : 0;
+}
+
 static int settle(int dfd, const struct plan_rdt *r, bool made, struct err *e)
 {
 	/* The default group is the machine's: what is asked for it is compared like any existing one. */
@@ -162,8 +176,7 @@ static int settle(int dfd, const struct plan_rdt *r, bool made, struct err *e)
 		return 0;
 	if (!made)
 		return compare(dfd, r, e);
-	int w = io_write_once_at(dfd, "schemata", r->schemata, strlen(r->schemata));
-	return w < 0 ? fail(e, w, "linux.intelRdt", "write the schemata", r->group) : 0;
+	return write_schemata(dfd, r->schemata, r->group, e);
 }
 
 int rdt_prepare(int root_dfd, const struct plan_rdt *r, const char *token, bool *ret_made, struct err *e)
@@ -185,6 +198,50 @@ int rdt_prepare(int root_dfd, const struct plan_rdt *r, const char *token, bool 
 	return x < 0 ? x : 0;
 }
 
+/* The kernel rounds a bandwidth; what it makes of a value that isn't asked for exactly is no limit that was asked for. */
+static int check_schemata(int dfd, const char *schemata, const char *group, struct err *e)
+{
+	char has[RDT_SCHEMATA_MAX];
+	ssize_t n = io_read_at(dfd, "schemata", has, sizeof(has));
+
+	if (n < 0)
+		return fail(e, (int)n, "linux.intelRdt", "read the schemata", group);
+	if (rdt_schemata_hold(schemata, has))
+		return 0;
+	err_set(e, ERR_SYS, EIO, "the schemata of resctrl group \"%s\" read back otherwise", group);
+	return err_at(e, -EIO, "linux.intelRdt");
+}
+
+int rdt_update(int root_dfd, const struct plan_rdt *r, const char *token, const char *schemata, char *ret_before, struct err *e)
+{
+	scoped_fd int dfd = open_group(root_dfd, r->group);
+	struct err ignored;
+
+	if (!r->group[0])
+		return err_config(e, "linux.intelRdt.closID", "\"/\" — the default group is the machine's: its schemata aren't the container's to change");
+	if (dfd < 0)
+		return fail(e, dfd, "linux.intelRdt", "open the directory", r->group);
+	if (!r->named && !is_ours(dfd, token))
+		return fail(e, -EPERM, "linux.intelRdt", "find the token of the container", r->group);
+	ssize_t n = io_read_at(dfd, "schemata", ret_before, RDT_SCHEMATA_MAX);
+	if (n < 0)
+		return fail(e, (int)n, "linux.intelRdt", "read the schemata", r->group);
+	int x = write_schemata(dfd, schemata, r->group, e);
+	if (x < 0)
+		return x;
+	x = check_schemata(dfd, schemata, r->group, e);
+	if (x < 0)
+		write_schemata(dfd, ret_before, r->group, &ignored);
+	return x;
+}
+
+int rdt_put_back(int root_dfd, const struct plan_rdt *r, const char *before, struct err *e)
+{
+	scoped_fd int dfd = open_group(root_dfd, r->group);
+
+	return dfd < 0 ? fail(e, dfd, "linux.intelRdt", "open the directory", r->group) : write_schemata(dfd, before, r->group, e);
+}
+
 int rdt_join(int root_dfd, const struct plan_rdt *r, pid_t pid, struct err *e)
 {
 	const char *paths[] = { r->group, r->mon_group };
@@ -202,15 +259,13 @@ int rdt_join(int root_dfd, const struct plan_rdt *r, pid_t pid, struct err *e)
 
 int rdt_remove(int root_dfd, const char *path, const char *token, struct err *e)
 {
-	char its[64];
 	scoped_fd int fd = open_group(root_dfd, path);
 
 	if (fd == -ENOENT)
 		return 0;
 	if (fd < 0)
 		return fail(e, fd, "", "open the directory", path);
-	ssize_t n = fgetxattr(fd, XATTR, its, sizeof(its));
-	if (n < 0 || (size_t)n != strlen(token) || memcmp(its, token, (size_t)n) != 0)
+	if (!is_ours(fd, token))
 		return -EPERM;
 	if (unlinkat(root_dfd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return fail(e, -errno, "", "remove the directory", path);

@@ -15,6 +15,11 @@ int rdt_open(struct err *e);
 int rdt_prepare(int root_dfd, const struct plan_rdt *r, const char *token, bool *ret_made, struct err *e);
 /* Put the process `pid` into it. */
 int rdt_join(int root_dfd, const struct plan_rdt *r, pid_t pid, struct err *e);
+/* Change an existing group: write the lines `schemata` and read them back. *ret_before (RDT_SCHEMATA_MAX bytes) is what was there, for rdt_put_back. A failure
+ * changes nothing. */
+#define RDT_SCHEMATA_MAX 16384
+int rdt_update(int root_dfd, const struct plan_rdt *r, const char *token, const char *schemata, char *ret_before, struct err *e);
+int rdt_put_back(int root_dfd, const struct plan_rdt *r, const char *before, struct err *e);
 /* Remove the directory `path` where it carries the token. "Already gone" is success. */
 int rdt_remove(int root_dfd, const char *path, const char *token, struct err *e);
 /* Does every line of `asked` hold in `has` (a `schemata` file)? Blanks and leading zeros don't count, nor does what isn't asked for. */

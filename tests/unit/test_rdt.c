@@ -135,6 +135,39 @@ START_TEST(test_own_group)
 }
 END_TEST
 
+START_TEST(test_update)
+{
+	struct plan_rdt r = { .on = true, .group = "gold", .named = true };
+	static char before[RDT_SCHEMATA_MAX];
+	struct err e;
+	bool made;
+
+	ck_assert_int_eq(rdt_update(root_dfd, &r, TOKEN, "L3:0=3;1=f\nMB:0=30\n", before, &e), 0);
+	ck_assert_str_eq(before, "    L3:0=00f0;1=0f\n    MB:0= 20;1= 70\n");
+	ck_assert(strncmp(get("gold/schemata"), "L3:0=3;1=f\nMB:0=30\n", 19) == 0);
+	ck_assert_int_eq(rdt_put_back(root_dfd, &r, before, &e), 0);
+	ck_assert_str_eq(get("gold/schemata"), before);
+	/* What reads back otherwise is put back. */
+	ck_assert_int_eq(rdt_update(root_dfd, &r, TOKEN, "L3:0=1\nL3:0=2\n", before, &e), -EIO);
+	ck_assert_str_eq(e.path, "linux.intelRdt");
+	ck_assert_str_eq(get("gold/schemata"), before);
+	/* The machine's own, and one that has gone. */
+	r.group = "";
+	ck_assert_int_lt(rdt_update(root_dfd, &r, TOKEN, "L3:0=1\n", before, &e), 0);
+	ck_assert_str_eq(get("schemata"), "L3:0=fff;1=fff\n");
+	r.group = "none";
+	ck_assert_int_eq(rdt_update(root_dfd, &r, TOKEN, "L3:0=1\n", before, &e), -ENOENT);
+	/* One with the container's name that isn't the container's. */
+	r = (struct plan_rdt){ .on = true, .group = "gold" };
+	ck_assert_int_eq(rdt_update(root_dfd, &r, TOKEN, "L3:0=1\n", before, &e), -EPERM);
+	r = (struct plan_rdt){ .on = true, .group = "c1", .schemata = "" };
+	ck_assert_int_eq(rdt_prepare(root_dfd, &r, TOKEN, &made, &e), 0);
+	put("c1/schemata", "L3:0=f\n");
+	ck_assert_int_eq(rdt_update(root_dfd, &r, TOKEN, "L3:0=1\n", before, &e), 0);
+	ck_assert_str_eq(get("c1/schemata"), "L3:0=1\n");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("rdt");
@@ -146,6 +179,7 @@ int main(void)
 		tcase_add_test(t, test_existing_group);
 		tcase_add_test(t, test_default_group_with_monitoring);
 		tcase_add_test(t, test_own_group);
+		tcase_add_test(t, test_update);
 	}
 	suite_add_tcase(s, t);
 	return unit_run(s);
