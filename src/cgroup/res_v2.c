@@ -7,6 +7,15 @@
 #define MEMORY "linux.resources.memory."
 #define BLOCK_IO "linux.resources.blockIO."
 
+/* Of the two in cpu.max, the one that the kernel would refuse: it takes periods of 1 ms to 1 s (max_cfs_quota_period and min_cfs_quota_period in
+ * kernel/sched/core.c), and says EINVAL for either. */
+static const char *cpu_max_origin(const struct oci_cpu *c)
+{
+	bool bad_period = c->period.set && c->period.v && (c->period.v < 1000 || c->period.v > 1000000);
+
+	return c->quota.set && !bad_period ? CPU "quota" : CPU "period";
+}
+
 /* cpu.max is one line of quota and period. The default period goes with a quota that stands alone, no limit with a
  * period alone. */
 static void add_cpu_max(struct cg_out *o, const struct oci_cpu *c)
@@ -16,7 +25,7 @@ static void add_cpu_max(struct cg_out *o, const struct oci_cpu *c)
 	const char *value = period ? cg_printf(o, "%s %llu", quota, (unsigned long long)c->period.v) : quota;
 
 	if (c->quota.set || period)
-		cg_add(o, c->quota.set ? CPU "quota" : CPU "period", cg_quota_when(c), "cpu.max", value);
+		cg_add(o, cpu_max_origin(c), cg_quota_when(c), "cpu.max", value);
 }
 
 /* The weight before idle: an idle group takes no weight. The quota before burst, which must not be more. */
