@@ -307,7 +307,7 @@ def test_first_line_after_an_interval(container):
     c = container(args=SLEEP)
     c.detach()
     events = stream(c, "--interval", "600s")
-    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
+    wait_for(lambda: watched(events.pid), 5, "events to watch")
     c.kill("KILL")
     assert finish(events, 3) == ([], "")
 
@@ -318,7 +318,7 @@ def test_a_signal_ends_it(container, how):
     c.detach()
     # A shell that starts something in the background has SIGINT ignored in it.
     events = stream(c, preexec_fn=lambda: signal.signal(getattr(signal, how), signal.SIG_DFL))
-    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
+    wait_for(lambda: watched(events.pid), 5, "events to watch")
     events.send_signal(getattr(signal, how))
     finish(events, 2)
     assert events.returncode == -getattr(signal, how)
@@ -347,7 +347,7 @@ def test_oom_kills_are_told(container):
     c.detach(stdin=ours)
     os.close(ours)
     events = stream(c, "--interval", "60s")
-    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
+    wait_for(lambda: watched(events.pid), 5, "events to watch")
     os.write(theirs, b"go\n")
     c.wait_output("done")
     os.close(theirs)
@@ -373,7 +373,7 @@ def test_oom_of_init_itself(container):
     c.detach(stdin=ours)
     os.close(ours)
     events = stream(c)
-    wait_for(lambda: watched(events.pid), scaled(5), "events to watch")
+    wait_for(lambda: watched(events.pid), 5, "events to watch")
     os.write(theirs, b"go\n")
     os.close(theirs)
     lines, _ = finish(events, 5)
@@ -402,7 +402,7 @@ def test_paused_and_created(container):
     assert stats(c)["pids"]["current"] == 1
     if is_v1("freezer"):
         c.cgroup_file("freezer", "freezer.state").write_text("FROZEN")
-        wait_for(lambda: c.cgroup_file("freezer", "freezer.state").read_text() == "FROZEN\n", scaled(5), "it to freeze")
+        wait_for(lambda: c.cgroup_file("freezer", "freezer.state").read_text() == "FROZEN\n", 5, "it to freeze")
     else:
         c.cgroup_file("cpu", "cgroup.freeze").write_text("1")
     assert stats(c)["pids"]["current"] == 1

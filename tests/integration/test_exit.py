@@ -52,7 +52,7 @@ def sleeping(pid):
 def waiting(c, *options, **how):
     """`wait` in the background, asleep on the pidfd."""
     p = c.runtime.popen("wait", *options, c.id, stderr=-1, stdout=-1, text=True, **how)
-    wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), scaled(5), "wait to sleep")
+    wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), 5, "wait to sleep")
     return p
 
 
@@ -119,7 +119,7 @@ def test_nobody_watched(container):
     c.create()
     pid = c.pid
     c.start()
-    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), scaled(10), "it to be reaped")
+    wait_for(lambda: not os.path.exists(f"/proc/{pid}"), 10, "it to be reaped")
     assert c.state()["exit"] == {"oomKills": 0, "unknown": UNSEEN}
 
 
@@ -234,7 +234,7 @@ def test_run_in_the_foreground_keeps_it(container, script, status, how):
         c.config["linux"]["namespaces"] = [n for n in c.config["linux"]["namespaces"] if n["type"] != "pid"]
         c.rewrite()
         p = c.runtime.popen("run", "--keep", "--bundle", c.bundle.path, c.id)
-        wait_for(lambda: c.id in c.runtime.ids() and c.status() == "running", scaled(5), "it to run")
+        wait_for(lambda: c.id in c.runtime.ids() and c.status() == "running", 5, "it to run")
         c.kill("TERM")
         assert p.wait(timeout=scaled(5)) == status
     exit = c.state()["exit"]
@@ -250,7 +250,7 @@ def test_wait_beside_a_foreground_run(container):
     ours, theirs = os.pipe()
     run = c.runtime.popen("run", "--bundle", c.bundle.path, c.id, stdin=ours)
     os.close(ours)
-    wait_for(lambda: c.id in c.runtime.ids() and c.status() == "running", scaled(5), "it to run")
+    wait_for(lambda: c.id in c.runtime.ids() and c.status() == "running", 5, "it to run")
     p = waiting(c)
     os.write(theirs, b"\n")
     assert run.wait(timeout=scaled(5)) == 9
@@ -293,7 +293,7 @@ def test_events_writes_it_down_too(container, parent):
     theirs = detach_held(c)
     pid = c.pid
     p = c.runtime.popen("events", "--interval", "60s", c.id, stdout=-1, stderr=-1, text=True)
-    wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), scaled(5), "events to sleep")
+    wait_for(lambda: holds(p.pid, "pidfd") and sleeping(p.pid), 5, "events to sleep")
     os.write(theirs, b"\n")
     assert result(p) == (0, "", "")
     os.close(theirs)

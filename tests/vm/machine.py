@@ -73,6 +73,7 @@ def _initrd(machine, tree, command, base, work):
     """The initial ramdisk with the job: a copy of `tree` is /job/tree, `command` a shell script."""
     job = work / "cpio" / "job"
     shutil.copytree(tree, job / "tree", symlinks=True)
+    (job / "tree").chmod(0o755)  # some tests run the program as another user
     (job / "init").write_text(machine.init + "\n")
     (job / "command").write_text(command)
     with open(work / "initrd", "wb") as out:

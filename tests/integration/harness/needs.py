@@ -89,6 +89,7 @@ FEATURES = {
     "Linux 6.3: mapped ids on tmpfs": lambda: kernel() >= (6, 3),
     "OPEN_TREE_NAMESPACE (Linux 7.0)": _open_tree_makes_namespaces,
     "proc of a joined pid namespace (Linux 6.17)": _procfs_has_pidns,
+    "no net_cls hierarchy": lambda: not (snapshot.CGROUP_ROOT / "net_cls/tasks").exists(),
     "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
     "systemd": lambda: Path("/run/systemd/system").is_dir(),
     "detached mounts that stay (not on Linux 7.3)": _tree_stays,

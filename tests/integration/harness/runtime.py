@@ -125,24 +125,25 @@ def ids_in(root):
     return sorted(set(os.listdir(root)) - {".seccomp"}) if root.exists() else []
 
 
-_copies = {}  # of the programs: file → (its copy in a bundle, what that must be)
+_copies = {}  # what is the same in each image: what it is made of → (its last place, what that must look like)
 
 
 def _looks(path):
-    st = os.stat(path)
-    return st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns, os.listxattr(path)
+    st = os.lstat(path)
+    return st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_size, st.st_mtime_ns, os.listxattr(path, follow_symlinks=False)
 
 
-def _put(source, target):
-    """A copy, or one more link to the last: one file in memory, whose code an emulator translates once. What a test has changed is not used again."""
+def _put(source, target, make):
+    """make(source, target), or one more link to the last: one file in memory, whose code an emulator translates once, and few inodes. What a test has
+    changed is not used again."""
     try:
         copy, looks = _copies[source]
         if _looks(copy) == looks:
-            os.link(copy, target)
+            os.link(copy, target, follow_symlinks=False)
             return
     except (KeyError, OSError):
         pass
-    shutil.copy(source, target)
+    make(source, target)
     _copies[source] = target, _looks(target)
 
 
@@ -155,11 +156,11 @@ class Bundle:
         for d in ("bin", "dev", "proc", "sys", "tmp", "etc", "root", "run", "var/log"):
             os.makedirs(f"{self.rootfs}/{d}")
         os.chmod(f"{self.rootfs}/tmp", 0o1777)
-        _put(programs.BUSYBOX, f"{self.rootfs}/bin/busybox")
+        _put(programs.BUSYBOX, f"{self.rootfs}/bin/busybox", shutil.copy)
         for name in ("probe", "attack"):
-            _put(programs.build(name), f"{self.rootfs}/bin/{name}")
+            _put(programs.build(name), f"{self.rootfs}/bin/{name}", shutil.copy)
         for applet in programs.APPLETS:
-            os.symlink("busybox", f"{self.rootfs}/bin/{applet}")
+            _put("busybox", f"{self.rootfs}/bin/{applet}", os.symlink)
         (self.rootfs / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n")
         (self.rootfs / "etc/group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
 
