@@ -28,6 +28,7 @@ cgroup_sources = \
 	src/cgroup/res_systemd.c \
 	src/cgroup/systemd.h \
 	src/cgroup/unit.c \
+	src/cgroup/unit_devices.c \
 	src/cgroup/unit_props.c \
 	src/cgroup/update.c \
 	src/cgroup/update_complete.c \

@@ -45,6 +45,18 @@ static uint64_t number_of(const char *text)
 	return streq(text, "infinity") ? UINT64_MAX : strtoull(text, NULL, 10);
 }
 
+/* "DEVICE LETTERS", or an empty list. */
+static int append_rule(struct sdbus *b, sd_bus_message *m, const char *value)
+{
+	char device[64], letters[4];
+
+	if (!value[0])
+		return b->api.message_append(m, "a(ss)", 0u);
+	if (sscanf(value, "%63s %3s", device, letters) != 2)
+		return -EINVAL;
+	return b->api.message_append(m, "a(ss)", 1u, device, letters);
+}
+
 /* "PATH NUMBER" */
 static int append_device(struct sdbus *b, sd_bus_message *m, const char *value)
 {
@@ -79,6 +91,8 @@ static int append_value(struct sdbus *b, sd_bus_message *m, const struct cg_prop
 		return append_bits(b, m, p->value);
 	if (streq(p->type, "a(st)"))
 		return append_device(b, m, p->value);
+	if (streq(p->type, "a(ss)"))
+		return append_rule(b, m, p->value);
 	if (streq(p->type, "as"))
 		return append_words(b, m, p->value);
 	switch (p->type[0]) {

@@ -102,6 +102,8 @@ struct cg_devices_v1 {
 	size_t n;
 };
 int cg_devices_to_v1(const struct cg_devices *d, struct oci_arena *a, struct cg_devices_v1 *ret, struct err *e);
+/* What the v1 directory `dfd` has now, in the same form. The exceptions of one that allows everything can't be read. */
+int cg_devices_read_v1(int dfd, struct oci_arena *a, struct cg_devices_v1 *ret, struct err *e);
 /* Put the program on the v2 directory `dfd`. `fresh`: nothing can be attached there yet. */
 int cg_devices_attach(int dfd, const struct cg_devices *d, bool fresh, struct err *e);
 /* How many device programs are attached directly to `dfd`, or -errno. */

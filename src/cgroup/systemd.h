@@ -24,7 +24,7 @@ struct cg_unit {
 };
 
 /* One property of the unit as text: `type` is its D-Bus signature ("t", "s", "b", "i", "u", "as", "ay" for lists of CPUs or nodes, "a(st)" with
- * "PATH NUMBER"). "infinity" is the number that systemd takes for no limit. */
+ * "PATH NUMBER", "a(ss)" with "DEVICE LETTERS", "" for an empty list). "infinity" is the number that systemd takes for no limit. */
 struct cg_prop {
 	const char *name, *type, *value;
 	const char *origin; /* JSON path */
@@ -45,6 +45,11 @@ int cg_unit_resolve(const char *cgroups_path, const char *id, const struct cg_ma
 int cg_props_add(struct cg_props *p, const struct cg_prop *prop, struct oci_arena *a);
 /* The planned writes of `when` that systemd has properties for, as those properties. */
 int cg_props_from_writes(const struct cg_writes *w, enum cg_when when, struct oci_arena *a, struct cg_props *ret, struct err *e);
+/* The device rules `d` as properties: nothing where systemd leaves them alone (cgroup v2). Rules that it would lose when it reloads are an error that names
+ * linux.resources.devices. */
+int cg_props_from_devices(const struct cg_layout *l, const struct cg_devices *d, struct oci_arena *a, struct cg_props *ret, struct err *e);
+/* The same for what the cgroup has now. */
+int cg_props_of_devices(const struct cgroup *cg, struct oci_arena *a, struct cg_props *ret, struct err *e);
 #define CG_PROPERTY_PREFIX "org.systemd.property."
 /* Annotations org.systemd.property.NAME: the value is GVariant text (true, uint64 5, 'text', ['a', 'b']); NAME ending in Sec is seconds and becomes USec. Only
  * names that can't run, stop or redirect anything are taken (security.md SEC-26); `allowed` lists further annotations (NULL-terminated, or NULL; str_matches). Refused ones are a

@@ -105,7 +105,7 @@ static int exchange(int dfd, const struct cg_devices_v1 *from, const struct cg_d
 	return from->deny[0] && to->deny[0] ? move_list(dfd, from, to, e) : rewrite_list(dfd, to, e);
 }
 
-static int read_list(int dfd, struct oci_arena *a, struct cg_devices_v1 *ret, struct err *e)
+int cg_devices_read_v1(int dfd, struct oci_arena *a, struct cg_devices_v1 *ret, struct err *e)
 {
 	char *text = oci_arena_alloc(a, LIST_MAX);
 	ssize_t n = text ? io_read_at(dfd, "devices.list", text, LIST_MAX) : -ENOMEM;
@@ -122,12 +122,12 @@ static int replace_v1(int dfd, const struct cg_devices *d, struct oci_arena *a, 
 
 	int r = cg_devices_to_v1(d, a, &new, e);
 	if (r == 0)
-		r = read_list(dfd, a, &old, e);
+		r = cg_devices_read_v1(dfd, a, &old, e);
 	if (r == 0)
 		r = exchange(dfd, &old, &new, e);
 	else
 		return r;
-	if (r < 0 && (read_list(dfd, a, &half, &ignored) < 0 || exchange(dfd, &half, &old, &ignored) < 0))
+	if (r < 0 && (cg_devices_read_v1(dfd, a, &half, &ignored) < 0 || exchange(dfd, &half, &old, &ignored) < 0))
 		return err_wrap(e, r, "the device list could not be put back");
 	return r;
 }

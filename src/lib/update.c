@@ -84,19 +84,19 @@ static void hold_signals(sigset_t *ret_old)
 	sigprocmask(SIG_BLOCK, &held, ret_old);
 }
 
-/* The unit's properties, from writes that go to its files. */
-static int set_properties(const struct hull *h, const struct container *c, const struct cg_writes *w, struct oci_arena *a, struct err *e)
+static int add_written(const struct cg_writes *w, struct oci_arena *a, struct cg_props *ret, struct err *e)
+{
+	int r = cg_props_from_writes(w, CG_EARLY, a, ret, e);
+
+	return r < 0 ? r : cg_props_from_writes(w, CG_LATE, a, ret, e);
+}
+
+static int set_properties(const struct hull *h, const struct container *c, const struct cg_props *props, struct err *e)
 {
 	struct cg_manager manager = { .used = true };
 	const char *unit = state_rec_scope(&c->rec, &manager.user);
-	struct cg_props props = { 0 };
 
-	if (!unit)
-		return 0;
-	int r = cg_props_from_writes(w, CG_EARLY, a, &props, e);
-	if (r == 0)
-		r = cg_props_from_writes(w, CG_LATE, a, &props, e);
-	return r < 0 ? r : cg_scope_set(&manager, unit, &props, hull_timeout_ms(h), e);
+	return unit ? cg_scope_set(&manager, unit, props, hull_timeout_ms(h), e) : 0;
 }
 
 /* systemd writes its properties into the files, whole percents of a quota among them: so it goes first, and the files get the exact values. Where they don't
@@ -104,16 +104,25 @@ static int set_properties(const struct hull *h, const struct container *c, const
 static int apply_with_unit(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct cg_writes *w, const struct cg_devices *d,
 			   struct oci_arena *a, struct err *e)
 {
+	struct cg_props now = { 0 }, then = { 0 };
 	struct cg_writes before;
 	struct err second;
 
 	int r = cg_update_before(cg, w, a, &before, e);
 	if (r == 0)
-		r = set_properties(h, c, w, a, e);
+		r = add_written(&before, a, &then, e);
+	if (r == 0 && d)
+		r = cg_props_of_devices(cg, a, &then, e);
+	if (r == 0)
+		r = add_written(w, a, &now, e);
+	if (r == 0 && d)
+		r = cg_props_from_devices(cg->lay, d, a, &now, e);
+	if (r == 0)
+		r = set_properties(h, c, &now, e);
 	if (r < 0)
 		return r;
 	r = cg_update(cg, c->rec.token, w, d, e);
-	if (r < 0 && (set_properties(h, c, &before, a, &second) < 0 || cg_update(cg, c->rec.token, &before, NULL, &second) < 0))
+	if (r < 0 && (set_properties(h, c, &then, &second) < 0 || cg_update(cg, c->rec.token, &before, NULL, &second) < 0))
 		err_wrap(e, r, "and the old values could not be put back: %.200s", second.msg);
 	return r;
 }

@@ -97,6 +97,17 @@ int plan_cgroup_path(const struct facts *f, const struct oci_config *c, const ch
 	return guest && !given ? cg_path_beside(&f->cg, id, buf, e) : cg_path_resolve(given, id, buf, e);
 }
 
+static int add_unit_properties(struct plan *p, const struct plan_opts *o, struct err *e)
+{
+	int r = cg_props_from_writes(&p->writes, CG_EARLY, p->arena, &p->props, e);
+
+	if (r == 0)
+		r = cg_props_from_writes(&p->writes, CG_LATE, p->arena, &p->late_props, e);
+	if (r == 0 && p->devices.n)
+		r = cg_props_from_devices(&p->facts->cg, &p->devices, p->arena, &p->props, e);
+	return r < 0 ? r : cg_props_from_annotations(&p->cfg->annotations, o->annotations, p->arena, &p->props, e);
+}
+
 int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 {
 	const struct oci_linux *l = p->cfg->linux_;
@@ -117,17 +128,13 @@ int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 		return r;
 	p->cgroup_path = path;
 	r = cg_plan(&p->facts->cg, l->resources, helper_processes(p->cfg), p->arena, &p->writes, &p->devices, e);
-	if (r == 0 && p->facts->systemd.used)
-		r = cg_props_from_writes(&p->writes, CG_EARLY, p->arena, &p->props, e);
-	if (r == 0 && p->facts->systemd.used)
-		r = cg_props_from_writes(&p->writes, CG_LATE, p->arena, &p->late_props, e);
-	if (r == 0 && p->facts->systemd.used)
-		r = cg_props_from_annotations(&p->cfg->annotations, o->annotations, p->arena, &p->props, e);
-	if (r < 0)
-		return r;
 	/* Who may make no node, and owns none, needs no filter for them; nor could one be put in force. */
 	if (plan_host_nodes(p))
 		p->devices = (struct cg_devices){ 0 };
+	if (r == 0 && p->facts->systemd.used)
+		r = add_unit_properties(p, o, e);
+	if (r < 0)
+		return r;
 	add_host_steps(p);
 	return 0;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transient scopes: what systemd and the kernel say of them, and that nothing stays."""
+import json
 import os
 import signal
 import subprocess
@@ -142,6 +143,28 @@ def test_devices(container):
     (c.bundle.rootfs / "go").touch()
     wait_for(lambda: c.state()["status"] == "stopped", 10, "the end")
     assert c.output() == "cat: can't open '/k': Operation not permitted\n"
+
+
+def devices_list(c):
+    return sorted((CGROUPS / "devices/system.slice" / c.unit / "devices.list").read_text().splitlines())
+
+
+@pytest.mark.skipif(has("a pure cgroup v2 layout"), reason="this machine lacks cgroup v1")
+def test_devices_on_v1(container, hull):
+    """systemd knows the rules: without them a reload would allow every device."""
+    c = container(args=SLEEP, linux={"resources": {"devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}]}})
+    c.create()
+    listed = devices_list(c)
+    assert {"c 1:3 rwm", "c 10:229 rw", "c 136:* rwm", "c *:* m", "b *:* m"} <= set(listed) and "a *:* rwm" not in listed
+    assert show(c.unit, "DevicePolicy") == {"DevicePolicy": "strict"}
+    systemctl("daemon-reload")
+    assert devices_list(c) == listed
+    other = {"devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 57, "access": "r"}]}
+    hull("update", "--resources", "-", c.id, text=json.dumps(other))
+    listed = devices_list(c)
+    assert "c 10:57 r" in listed and "c 10:229 rw" not in listed
+    systemctl("daemon-reload")
+    assert devices_list(c) == listed
 
 
 @v2_only

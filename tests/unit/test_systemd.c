@@ -154,6 +154,52 @@ START_TEST(test_v1_quota_with_period)
 }
 END_TEST
 
+/* Each list after "deny a"; the layout has the controller on v1. `props` without what all begin with; an error where it is NULL. */
+static const struct { struct cg_device_rule v[3]; size_t n; const char *props, *message; } device_lists[] = {
+	{ { { false, 'a', -1, -1, 7 }, { true, 'c', 1, 3, 7 } }, 2, "DevicePolicy s strict; DeviceAllow a(ss) ; DeviceAllow a(ss) /dev/char/1:3 rwm; ", NULL },
+	{ { { false, 'a', -1, -1, 7 }, { true, 'b', 8, 1, 1 } }, 2, "DevicePolicy s strict; DeviceAllow a(ss) ; DeviceAllow a(ss) /dev/block/8:1 r; ", NULL },
+	{ { { true, 'c', 136, -1, 7 } }, 1, "DevicePolicy s strict; DeviceAllow a(ss) ; DeviceAllow a(ss) char-136 rwm; ", NULL },
+	{ { { true, 'b', -1, -1, 4 } }, 1, "DevicePolicy s strict; DeviceAllow a(ss) ; DeviceAllow a(ss) block-* m; ", NULL },
+	{ { { true, 'a', -1, -1, 7 } }, 1, "DevicePolicy s auto; DeviceAllow a(ss) ; ", NULL },
+	{ { { true, 'a', -1, -1, 7 }, { false, 'c', 1, 11, 7 } }, 2, NULL,
+	  "deny \"c 1:11 rwm\" of an allowed \"a\" would be gone when systemd reloads: on cgroup v1 it keeps lists of what is allowed only" },
+	{ { { true, 'c', -1, 3, 2 } }, 1, NULL, "allow \"c *:3 w\" would be gone when systemd reloads: it knows no minor number of all devices" },
+};
+
+static void make_layout(struct cg_layout *l, bool v2)
+{
+	*l = (struct cg_layout){ .mode = v2 ? CG_MODE_V2 : CG_MODE_V1, .n = 1 };
+	l->h[0].v2 = v2;
+	strcpy(l->h[0].dir, v2 ? "" : "devices");
+	strcpy(l->h[0].controllers, v2 ? " cpu memory pids " : " devices ");
+}
+
+START_TEST(test_device_lists)
+{
+	struct cg_devices d = { .v = (struct cg_device_rule *)(uintptr_t)device_lists[_i].v, .n = device_lists[_i].n, .origin = "x" };
+	struct cg_props props = { 0 };
+	struct oci_arena a = { 0 };
+	struct cg_layout l;
+	struct err e = { 0 };
+
+	make_layout(&l, true);
+	ck_assert_int_eq(cg_props_from_devices(&l, &d, &a, &props, &e), 0);
+	ck_assert_uint_eq(props.n, 0); /* v2: our program is enough */
+	make_layout(&l, false);
+	int r = cg_props_from_devices(&l, &d, &a, &props, &e);
+	if (device_lists[_i].props) {
+		ck_assert_int_eq(r, 0);
+		ck_assert_str_eq(print_props(&props, &a), device_lists[_i].props);
+		ck_assert_str_eq(props.v[0].origin, "linux.resources.devices");
+	} else {
+		ck_assert_int_eq(r, -EINVAL);
+		ck_assert_str_eq(e.msg, device_lists[_i].message);
+		ck_assert_str_eq(e.path, "linux.resources.devices");
+	}
+	oci_arena_release(&a);
+}
+END_TEST
+
 static const struct {
 	const char *name, *value, *props; /* NULL: an error */
 } annotations[] = {
@@ -243,6 +289,7 @@ int main(void)
 	tcase_add_test(t, test_long_unit);
 	tcase_add_loop_test(t, test_conversions, 0, ARRAY_LEN(conversions));
 	tcase_add_test(t, test_v1_quota_with_period);
+	tcase_add_loop_test(t, test_device_lists, 0, ARRAY_LEN(device_lists));
 	tcase_add_loop_test(t, test_annotations, 0, ARRAY_LEN(annotations));
 	tcase_add_test(t, test_allowed_annotation);
 	suite_add_tcase(s, t);
