@@ -20,4 +20,7 @@ TESTS += tools/resources-doc
 # docs/conformance.md: every row has a test that is there.
 TESTS += tools/conformance-doc
 
-EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/conformance-doc tools/dev-lib tools/resources-doc tools/run-python tools/sum-results
+# docs/properties.md: every property has one.
+TESTS += tools/properties-doc
+
+EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/conformance-doc tools/dev-lib tools/properties-doc tools/resources-doc tools/run-python tools/sum-results

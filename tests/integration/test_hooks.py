@@ -175,16 +175,64 @@ def test_failing_poststop_hook_is_a_warning(container, hook, hull):
 
 
 @pytest.mark.hull_only(reason="runc 1.1 waits for the hook's children")
-@pytest.mark.parametrize("name", ["createRuntime", "createContainer", "poststop"])
+@pytest.mark.parametrize("name", LISTS)
 def test_time_limit(container, hook, name):
-    c = container(hooks={name: [hook("echo began >>$OUT; sleep 1000; echo late >>$OUT", timeout=1)]}, args=["/bin/true"])
+    script = "sleep 1000; echo late"
+    entry = inside(f"echo began >>/hooks.log; {script} >>/hooks.log", timeout=1) if name == "startContainer" else hook(f"echo began >>$OUT; {script} >>$OUT", timeout=1)
+    c = container(hooks={name: [entry]}, args=["/bin/sleep", "100"] if name == "poststart" else ["/bin/true"])
     began = time.monotonic()
     if name == "poststop":
         c.run()
     else:
-        c.fails("create", match=rf".*hooks\.{name}\[0\].*(1 s|timeout|timed out|time limit).*|.*(1 s|timed out).*hooks\.{name}\[0\].*")
+        c.fails("run", match=rf".*hooks\.{name}\[0\].*(1 s|timeout|timed out|time limit).*|.*(1 s|timed out).*hooks\.{name}\[0\].*")
     assert time.monotonic() - began < scaled(10)
-    assert hook.log.read_text().split() == ["began"]
+    log = c.bundle.rootfs / "hooks.log" if name == "startContainer" else hook.log
+    assert log.read_text().split() == ["began"]
+    wait_for(lambda: not _sleepers(), 5, "the end of the hook")
+
+
+@pytest.mark.hull_only(reason="Debian's peers say the status alone")
+@pytest.mark.parametrize("name", [n for n in LISTS if n != "poststop"])
+def test_what_a_failing_hook_says_is_in_the_error(container, hook, hull, name):
+    script = "echo first >&2; echo last complaint >&2; exit 4"
+    c = container(hooks={name: [inside(script) if name == "startContainer" else hook(script)]}, args=["/bin/sleep", "100"])
+    c.fails("run", match=rf"run {c.id}: hook /bin/busybox: exit status 4: .*last complaint.* \(hooks\.{name}\[0\]\)")
+
+
+@pytest.mark.hull_only(reason="peers say less")
+def test_what_a_failing_poststop_hook_says_is_in_the_warning(container, hook):
+    c = container(hooks={"poststop": [hook("echo complaint >&2; exit 4")]}, args=["/bin/true"])
+    c.detach()
+    c.wait("stopped")
+    r = c.delete("--log-level", "warning")
+    assert re.fullmatch(r"hull: warning: .*hook /bin/busybox: exit status 4: complaint.*hooks\.poststop\[0\].*\n", r.err), r.err
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_state_of_its_time(container, hook, name):
+    """The status and the pid of each list; the pid is that of the namespace in which the hook runs."""
+    entry = inside("cat >/state.json") if name == "startContainer" else hook(f"cat >{hook.log}")
+    c = container(hooks={name: [entry, entry]}, args=["/bin/true"])
+    c.run()
+    state = json.loads((c.bundle.rootfs / "state.json" if name == "startContainer" else hook.log).read_text())
+    if c.runtime.is_hull:
+        assert state["status"] == STATUS[name]
+        assert ("pid" in state) == (name != "poststop")
+
+
+def test_working_directory_of_a_start_container_hook(container):
+    c = container(hooks={"startContainer": [inside("pwd >/where")]}, args=["/bin/true"], process={"cwd": "/var/log"})
+    c.run()
+    assert (c.bundle.rootfs / "where").read_text() == "/\n"
+
+
+@pytest.mark.hull_only(reason="peers pass their own, or the container's")
+@pytest.mark.parametrize("env", [None, [], ["ONLY=this"]])
+def test_environment_of_a_start_container_hook(container, env):
+    entry = {"path": "/bin/busybox", "args": ["busybox", "cp", "/proc/self/environ", "/environ"]} | ({} if env is None else {"env": env})
+    c = container(hooks={"startContainer": [entry]}, args=["/bin/true"], process={"env": ["PATH=/bin", "LD_PRELOAD=/evil.so", "MARK=container"]})
+    c.run()
+    assert (c.bundle.rootfs / "environ").read_text() == "".join(f"{e}\0" for e in env or [])
 
 
 def test_hook_that_is_not_there(container):
@@ -264,19 +312,20 @@ def test_a_signal_ends_the_set_up(container, hook, hull, name, sig):
 
 
 @pytest.mark.hull_only(reason="runc 1.1 leaves it running")
-@pytest.mark.parametrize("name", ["createRuntime", "createContainer"])
+@pytest.mark.parametrize("name", LISTS)
 def test_time_limit_ends_the_children_too(container, hook, name):
-    c = container(hooks={name: [hook("sleep 1000 & sleep 1000", timeout=1)]}, args=["/bin/true"])
-    c.runtime.call("create", "--bundle", c.bundle.path, c.id)
+    entry = (inside if name == "startContainer" else hook)("sleep 1000 & sleep 1000", timeout=1)
+    c = container(hooks={name: [entry]}, args=["/bin/true"])
+    c.runtime.call("run", "--bundle", c.bundle.path, c.id)
     wait_for(lambda: not _sleepers(), 5, "the end of the hook's children")
 
 
 @pytest.mark.hull_only(reason="runc's hooks live on")
-@pytest.mark.parametrize("name", ["prestart", "createRuntime", "createContainer"])
+@pytest.mark.parametrize("name", ["prestart", "createRuntime", "createContainer", "poststart", "poststop"])
 def test_hooks_die_with_us(container, hook, hull, name):
     """Killed -9 in the middle: nothing goes on for a container that will never be."""
-    c = container(hooks={name: [hook("echo began >>$OUT; exec sleep 1000")]}, args=["/bin/true"])
-    create = hull.popen("create", "--bundle", c.bundle.path, c.id, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    c = container(hooks={name: [hook("[ -e $OUT ] && exit; echo began >>$OUT; exec sleep 1000")]}, args=["/bin/true"])
+    create = hull.popen("run", "--bundle", c.bundle.path, c.id, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_for(hook.log.exists, 10, "the hook")
     create.kill()
     create.wait(10)
