@@ -157,6 +157,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 				.preserved = preserved, .n_preserved = o->preserve_fds, .token = token,
 				.listen_fds = o->listen_fds, .listen_names = o->listen_names, .log_level = log_enabled(LOG_LVL_DEBUG) ? LOG_LVL_DEBUG : LOG_LVL_WARNING };
 	po.cache = &c->cache;
+	c->rec.callers_keyring = o->no_new_keyring;
 	po.notify = h->notify_socket != NULL;
 	po.annotations = c->rec.allowed_annotations = h->allow_annotations;
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);

@@ -121,7 +121,7 @@ static int make_plan(struct execution *x, const struct hull *h, const struct hul
 		return r;
 	struct seccomp_cache cache = { .root_dfd = x->c.dir.root_dfd };
 	struct plan_exec_opts po = { .id = x->c.rec.id, .preserved = preserved, .n_preserved = o->preserve_fds,
-				     .no_cgroup = !state_rec_cgroup(&x->c.rec),
+				     .no_cgroup = !state_rec_cgroup(&x->c.rec), .new_keyring = !x->c.rec.callers_keyring,
 				     .joins_pid = x->namespaces & CLONE_NEWPID, .namespaces = x->namespaces, .place_late = x->place_late,
 				     .init_root = own_mount_namespace(x->cfg) ? NULL : oci_arena_printf(x->arena, "/proc/%d/root", (int)x->c.rec.init.pid),
 				     .shares_ptrace = has_ptrace(x->cfg), .cache = &cache, .annotations = x->c.rec.allowed_annotations,

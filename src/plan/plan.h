@@ -69,6 +69,7 @@ struct plan_exec_opts {
 	const char *id;
 	const int *preserved; size_t n_preserved;
 	bool no_cgroup;            /* the container has none of its own */
+	bool new_keyring;
 	bool joins_pid;            /* the container has a pid namespace other than the caller's */
 	uint32_t namespaces;       /* CLONE_NEW… that the container has and the caller is not in */
 	bool place_late;           /* the process enters no cgroup by itself: the host moves it once it is born */

@@ -220,7 +220,7 @@ int plan_exec(const struct facts *f, const struct oci_config *cfg, const struct 
 		join->out = ret->hdr.root_slot = plan_slot(ret);
 		ret->hdr.fin.flags |= FIN_CHROOT;
 	}
-	ret->hdr.fin.flags |= FIN_EXEC | FIN_NEW_KEYRING;
+	ret->hdr.fin.flags |= FIN_EXEC | (o->new_keyring ? FIN_NEW_KEYRING : 0u);
 	if (o->joins_pid) {
 		ret->hdr.fin.flags |= FIN_JOIN_PID;
 		ret->hdr.pidns_slot = ret->slots.pidfd;

@@ -58,7 +58,7 @@ struct rec_doc {
 	const char *boot_id, *bundle, *rootfs, *created, *owner, *oci_version, *config_sum;
 	struct rec_init *init;
 	struct opt_u32 cgroup_made;
-	struct opt_bool systemd_cgroup;
+	struct opt_bool systemd_cgroup, callers_keyring;
 	struct rec_ns *ns; size_t n_ns;
 	struct oci_map annotations;
 	struct oci_strv allowed_annotations;
@@ -100,6 +100,7 @@ static const struct oci_field rec_doc_f[] = {
 	F_OBJ(rec_doc, init, "init", rec_init),
 	F_U32(rec_doc, cgroup_made, "cgroupMade"),
 	F_BOOL(rec_doc, systemd_cgroup, "systemdCgroup"),
+	F_BOOL(rec_doc, callers_keyring, "callersKeyring"),
 	F_OBJV(rec_doc, ns, "namespaces", rec_ns),
 	F_MAP(rec_doc, annotations, "annotations"),
 	F_STRV(rec_doc, allowed_annotations, "allowedAnnotations"),
@@ -189,6 +190,7 @@ static const char *write_doc(const struct state_dir *d, const struct state_rec *
 		.init = rec->init.pid ? &init : NULL,
 		.cgroup_made = { true, rec->cgroup_made },
 		.systemd_cgroup = { true, rec->systemd_cgroup },
+		.callers_keyring = { rec->callers_keyring, true },
 		.annotations = rec->annotations,
 		.exit = rec->exit,
 	};
@@ -371,6 +373,7 @@ static int take_doc(struct state_dir *d, uint32_t version, const struct rec_doc 
 		.oci_version = doc->oci_version,
 		.cgroup_made = doc->cgroup_made.v,
 		.systemd_cgroup = doc->systemd_cgroup.v,
+		.callers_keyring = doc->callers_keyring.v,
 		.annotations = doc->annotations,
 		.exit = doc->exit,
 	};

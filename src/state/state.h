@@ -41,6 +41,7 @@ struct state_rec {
 	char token[2 * STATE_TOKEN_LEN + 1]; /* hex */
 	uint32_t cgroup_made;                /* bit per hierarchy, see cgroup.h */
 	bool systemd_cgroup;
+	bool callers_keyring;                /* --no-new-keyring: exec makes none either */
 	struct ns_id ns[OCI_NS_MAX];         /* by enum oci_namespace_type: what init was given */
 	struct proc_id init;
 	struct undo *undo; size_t n_undo;

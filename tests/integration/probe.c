@@ -278,6 +278,8 @@ static void show_ids(void)
 	number("sid", getsid(0));
 	number("pgid", getpgid(0));
 	number("nnp", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	/* keyctl(2): KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING */
+	number("session_keyring", syscall(SYS_keyctl, 0, -3, 0));
 	number("dumpable", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
 	number("securebits", prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
 	number("keepcaps", prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0));

@@ -338,3 +338,88 @@ def test_exec_where_the_container_manages_its_cgroup(container, hull):
     (own / "cgroup.subtree_control").write_text("+hugetlb")
     listed = hull("exec", c.id, "/bin/cat", "/proc/self/cgroup").out
     assert "0::/init\n" in listed
+
+
+# --- row by row ---
+
+@pytest.mark.hull_only(reason="runc joins its named keyring, crun ignores the option at exec")
+def test_session_keyring(container, hull):
+    """One of its own for each, unless the container was made without: then the caller's."""
+    kept = container(args=["/bin/probe", "--sleep", "1000"])
+    kept.create("--no-new-keyring")
+    callers = hull("exec", kept.id, PROBE).json()["session_keyring"]
+    kept.start()
+    assert callers > 0 and hull("exec", kept.id, PROBE).json()["session_keyring"] == callers
+    own = container(args=["/bin/sleep", "1000"])
+    own.detach()
+    ids = [hull("exec", own.id, PROBE).json()["session_keyring"] for _ in range(2)]
+    assert callers not in ids and ids[0] != ids[1]
+
+
+def test_keyring_of_run(container):
+    """The same of the container's own process."""
+    assert len({container().probe(*options)["session_keyring"] for options in (["--no-new-keyring"], [], ["--no-new-keyring"])}) == 2
+
+
+def test_sub_cgroup(running, hull):
+    """--cgroup: below the container's, in every hierarchy; it must be there, and nothing leads out."""
+    c = running()
+    places = [h / c.cgroup.lstrip("/") / "sub" for h in snapshot.hierarchies() if (h / c.cgroup.lstrip("/")).is_dir()]
+    hull.fails("exec", "--cgroup", "sub", c.id, "/bin/true", rc=255, match=rf"(exec in {c.id}: )?cgroup .*{c.id}/sub of container .*: no such file or directory")
+    for place in places:
+        place.mkdir()
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (place / name).exists():
+                (place / name).write_text((place.parent / name).read_text())
+    for spelling in ("sub", "/sub"):
+        p = subprocess.Popen(hull.argv("exec", "--cgroup", spelling, c.id, "/bin/sleep", "1000"), stdin=subprocess.DEVNULL)
+        wait_for(lambda: all((place / "cgroup.procs").read_text() for place in places), 10, "the process in every sub-cgroup")
+        for pid in {pid for place in places for pid in (place / "cgroup.procs").read_text().split()}:
+            os.kill(int(pid), 9)
+        assert p.wait(10) == 137
+    for bad in ("..", "sub/../..", "cpu:sub", "/../x"):
+        hull.fails("exec", "--cgroup", bad, c.id, "/bin/true", rc=255, match=rf"(exec in {c.id}: )?--cgroup \"{re.escape(bad)}\" — must be a path below the container's cgroup, .*")
+
+
+def test_every_property_of_a_process_document(container, hull, tmp_path):
+    """Each is the document's; of what isn't said only limits, capabilities and no_new_privs are the container's: without them exec would give more than it has."""
+    c = container(args=["/bin/sleep", "1000"], process={"user": {"uid": 5, "gid": 5, "umask": 0o070, "additionalGids": [55]}, "cwd": "/var", "oomScoreAdj": 11,
+                                                         "env": ["MINE=1"], "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 99, "hard": 99}]})
+    c.detach()
+    document = {"user": {"uid": 7, "gid": 8, "umask": 0o037, "additionalGids": [9, 10]}, "cwd": "/tmp", "args": [PROBE], "env": ["X=1", "HOME=/h"], "oomScoreAdj": 77,
+                "noNewPrivileges": True, "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": 128}], "capabilities": {s: ["CAP_KILL"] for s in (
+                    "bounding", "effective", "permitted", "inheritable", "ambient")}, "scheduler": {"policy": "SCHED_BATCH", "nice": 3},
+                "ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}, "execCPUAffinity": {"initial": "0", "final": "0"}, "consoleSize": {"height": 9, "width": 9}}
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(document))
+    seen = hull("exec", "--process", path, c.id).json()
+    assert (seen["uid"][0], seen["gid"][0], sorted(seen["groups"]), seen["umask"], seen["cwd"]["path"]) == (7, 8, [9, 10], 0o037, "/tmp")
+    assert sorted(seen["env"]) == ["HOME=/h", "X=1"] and seen["rlimits"]["RLIMIT_NOFILE"] == [64, 128] and seen["nnp"] == 1 and seen["tty"] == "ENXIO"
+    assert caps(seen) == dict.fromkeys(("CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"), bits("CAP_KILL"))
+    if hull.is_hull:
+        assert seen["oom_score_adj"] == 77 and seen["sched"]["policy"] == 3 and seen["sched"]["nice"] == 3 and seen["sched"]["ioprio"] == 2 << 13 | 6
+    path.write_text(json.dumps({"user": {"uid": 0, "gid": 0}, "cwd": "/", "args": [PROBE]}))
+    seen = hull("exec", "--process", path, c.id).json()
+    assert (seen["uid"][0], seen["groups"], seen["cwd"]["path"]) == (0, [], "/")
+    assert not [e for e in seen["env"] if e.startswith("MINE")]
+    assert seen["rlimits"]["RLIMIT_NOFILE"] == [99, 99] and seen["nnp"] == 1
+    if hull.is_hull:
+        assert caps(seen)["CapBnd"] == bits(*c.config["process"]["capabilities"]["bounding"]) and caps(seen)["CapInh"] == 0
+
+
+@pytest.mark.hull_only(reason="peers' texts differ")
+@pytest.mark.parametrize("option,text", [(["--apparmor", "p"], "AppArmor is not active"), (["--process-label", "u:r:t:s0"], "SELinux is not active")])
+def test_labels_that_cannot_be_had(running, hull, option, text):
+    if any(os.path.exists(p) for p in ("/sys/fs/selinux/enforce", "/sys/kernel/security/apparmor/profiles")):
+        pytest.skip("a security module is active here")
+    hull.fails("exec", *option, running().id, "/bin/true", rc=255, match=rf".*{text} on this host.*")
+
+
+@pytest.mark.hull_only(reason="youki refuses; runc, crun: other texts")
+def test_options_in_a_created_container(container, hull, tmp_path):
+    c = container(args=["/bin/sleep", "1000"])
+    c.create()
+    seen = hull("exec", "--user", "7:8", "--cwd", "/tmp", "--env", "A=1", "--no-new-privs", "--additional-gids", "9", c.id, PROBE).json()
+    assert (seen["uid"][0], seen["gid"][0], seen["groups"], seen["cwd"]["path"], seen["nnp"]) == (7, 8, [9], "/tmp", 1) and "A=1" in seen["env"]
+    assert hull("exec", "--process", process_file(tmp_path), c.id).json()["uid"][0] == 0
+    assert c.status() == "created"
