@@ -140,6 +140,8 @@ int cg_apply(const struct cgroup *cg, const struct cg_writes *w, enum cg_when wh
 /* Put the device filter in force: v1 devices.deny/allow, v2 BPF attached to the directory (replaced atomically when one
  * of ours is there). */
 int cg_devices_apply(const struct cgroup *cg, const struct cg_devices *d, struct err *e);
+/* v2: the container's directory, and in it the files that the kernel lists as safe to delegate, belong to user `uid` from here on. Limits don't. */
+int cg_give(const struct cgroup *cg, uint32_t uid, struct err *e);
 /* Make an update's resources whole: zeros that engines send for "not asked for" go, and what a property shares with one
  * that wasn't given (cpu.max, the sum of memory and swap) is taken from the kernel. memory.checkBeforeUpdate is answered.
  * (update_complete.c) */

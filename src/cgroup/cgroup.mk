@@ -15,6 +15,7 @@ cgroup_sources = \
 	src/cgroup/internal.h \
 	src/cgroup/layout.c \
 	src/cgroup/oom.c \
+	src/cgroup/owner.c \
 	src/cgroup/path.c \
 	src/cgroup/readback.c \
 	src/cgroup/res_common.c \

@@ -48,6 +48,7 @@ enum step_op {
 	STEP_NONE,
 	STEP_CGROUP_MAKE,  /* host */
 	STEP_CGROUP_WRITE, /* host */
+	STEP_CGROUP_OWNER, /* host: the user in `value` owns it */
 	STEP_SCOPE,        /* host: u.cg.file is the unit, u.cg.value its slice */
 	STEP_SCOPE_PROPERTY, /* host */
 	STEP_TASKS,        /* write 0 to the v1 `tasks` file in slot `in` */

@@ -201,6 +201,8 @@ static void say_cgroup(const struct plan *p, struct buf *b, const struct step *s
 		buf_printf(b, "systemd property %s = %s", explain_str(p, s->u.cg.file), explain_str(p, s->u.cg.value));
 	else if (s->op == STEP_CGROUP_MAKE)
 		buf_printf(b, "make cgroup %s", explain_str(p, s->u.cg.value));
+	else if (s->op == STEP_CGROUP_OWNER)
+		buf_printf(b, "give the cgroup to uid %s", explain_str(p, s->u.cg.value));
 	else
 		buf_printf(b, "write %s = %s (%s)", explain_str(p, s->u.cg.file), explain_str(p, s->u.cg.value), explain_str(p, s->u.cg.controller));
 }
@@ -225,7 +227,7 @@ static void say_net(const struct plan *p, struct buf *b, const struct step *s)
 }
 
 static const struct { void (*say)(const struct plan *p, struct buf *b, const struct step *s); } steps[STEP_OP_MAX] = {
-	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_SCOPE] = { say_cgroup }, [STEP_SCOPE_PROPERTY] = { say_cgroup },
+	[STEP_CGROUP_MAKE] = { say_cgroup }, [STEP_CGROUP_OWNER] = { say_cgroup }, [STEP_CGROUP_WRITE] = { say_cgroup }, [STEP_SCOPE] = { say_cgroup }, [STEP_SCOPE_PROPERTY] = { say_cgroup },
 	[STEP_TASKS] = { say_enter }, [STEP_JOIN] = { say_enter },
 	[STEP_JOIN_INIT] = { say_enter }, [STEP_UNSHARE] = { say_enter }, [STEP_OUTER] = { say_enter }, [STEP_TIME] = { say_enter }, [STEP_IDMAP] = { say_idmap }, [STEP_SOURCE] = { say_source }, [STEP_NETLINK] = { say_net }, [STEP_NETDEV] = { say_net }, [STEP_HOSTNAME] = { say_ident },
 	[STEP_DOMAINNAME] = { say_ident }, [STEP_LO_UP] = { say_ident }, [STEP_SYSCTL] = { say_ident }, [STEP_SUPERBLOCK] = { say_superblock }, [STEP_MOUNT] = { say_mount }, [STEP_BIND] = { say_bind },

@@ -128,6 +128,7 @@ struct plan {
 	struct cg_unit unit;       /* systemd driver: the scope, else an empty name */
 	struct cg_props props, late_props; /* what systemd is told of it when it starts, and with the late writes */
 	struct cg_writes writes;
+	uint32_t cgroup_owner;     /* who gets it, as the caller sees it; UINT32_MAX: it stays the caller's */
 	struct cg_devices devices; /* `v` NULL: no filter */
 	struct plan_sched sched;
 	int io_priority;           /* as ioprio_set(2) takes it, -1: unchanged */
@@ -219,6 +220,8 @@ int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uin
 int plan_cgroup_path(const struct facts *f, const struct oci_config *c, const char *id, char *buf, struct err *e);
 /* Path, writes and device rules. */
 int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e);
+/* Who owns it: after mounts and process. */
+void plan_add_cgroup_owner(struct plan *p);
 int plan_add_devices(struct plan *p, struct err *e);
 int plan_add_paths(struct plan *p, struct err *e);
 /* `at` must not lie below a volume that is shared with the host. */

@@ -243,3 +243,38 @@ int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uin
 		add_v1_tree(p, at, where, attr);
 	return 0;
 }
+
+/* config-linux.md, Cgroup ownership: "cgroup" on /sys/fs/cgroup without "ro". */
+static bool mounts_cgroup_writable(struct plan *p)
+{
+	for (size_t i = 0; i < p->cfg->n_mounts; i++) {
+		const struct oci_mount *m = &p->cfg->mounts[i];
+		bool ro = false;
+
+		if (!m->type || (!streq(m->type, "cgroup") && !streq(m->type, "cgroup2")) || !streq(plan_clean_path(p, m->destination), CGROUP_ROOT))
+			continue;
+		for (size_t k = 0; k < m->options.n; k++)
+			ro = streq(m->options.v[k], "ro") || streq(m->options.v[k], "rro") || (ro && !streq(m->options.v[k], "rw") && !streq(m->options.v[k], "rrw"));
+		if (!ro)
+			return true;
+	}
+	return false;
+}
+
+/* Only on v2, where what is given away has limits (cgroup v1: "Delegation is not secure"), and only in a cgroup namespace of its own. Without a user namespace the
+ * container's root is the caller's, who has it already. */
+void plan_add_cgroup_owner(struct plan *p)
+{
+	const struct oci_namespace *ns = plan_find_namespace(p->cfg, OCI_NS_CGROUP);
+	uint32_t owner = p->hdr.outer_uid;
+
+	if (!p->cgroup_path || p->facts->cg.mode != CG_MODE_V2 || !ns || ns->path || !p->hdr.userns || owner == ID_ROOT || !mounts_cgroup_writable(p))
+		return;
+	if (p->facts->ordinary && owner != p->facts->euid) {
+		log_warn("linux.cgroupsPath: the container's cgroup stays with uid %u: an ordinary user can't give it to uid %u", p->facts->euid, owner);
+		return;
+	}
+	struct bstr text = plan_strf(p, "%u", owner);
+	plan_step(p, STEP_CGROUP_OWNER, PH_CGROUP, WHO_HOST, "linux.cgroupsPath")->u.cg.value = text;
+	p->cgroup_owner = owner;
+}

@@ -48,7 +48,7 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool notify, 
 
 static void start_plan(struct plan *p, const struct facts *f, const struct oci_config *cfg, struct oci_arena *a)
 {
-	*p = (struct plan){ .arena = a, .facts = f, .cfg = cfg, .dev_slot = -1 };
+	*p = (struct plan){ .arena = a, .facts = f, .cfg = cfg, .dev_slot = -1, .cgroup_owner = UINT32_MAX };
 	p->hdr.fin.flags = f->ordinary ? FIN_ORDINARY : 0;
 	plan_str(p, ""); /* the block exists from here on */
 }
@@ -152,6 +152,8 @@ static int add_all(struct plan *p, const struct plan_opts *o, struct err *e)
 		r = plan_add_devices(p, e);
 	if (r == 0)
 		r = add_process(p, e);
+	if (r == 0)
+		plan_add_cgroup_owner(p);
 	if (r == 0)
 		r = plan_add_paths(p, e);
 	if (r == 0)

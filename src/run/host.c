@@ -39,6 +39,8 @@ static int limit_cgroup(struct creation *c, struct err *e)
 		if (c->cg.made[i])
 			c->rec.cgroup_made |= 1u << i;
 	r = cg_apply(&c->cg, &c->plan.writes, CG_EARLY, e);
+	if (r == 0 && c->plan.cgroup_owner != UINT32_MAX)
+		r = cg_give(&c->cg, c->plan.cgroup_owner, e);
 	/* The filter is in force before the first node exists (attacks-tried H13). */
 	return r < 0 || !c->plan.devices.v ? r : cg_devices_apply(&c->cg, &c->plan.devices, e);
 }

@@ -2,11 +2,14 @@
 """Sentences of the specification that no other file has a reason to look at: see docs/conformance.md."""
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
 from harness import snapshot
+from harness.clock import scaled
 from harness.config import CGROUP, MOUNTS, userns
+from harness.needs import needs
 
 pytestmark = pytest.mark.hull_only(reason="hull's answers to the specification's sentences")
 SLEEP = ["/bin/sleep", "100"]
@@ -100,6 +103,51 @@ def test_a_v1_cgroup_keeps_its_owner(container):
     if not seen:
         pytest.skip("no cgroup v1 here")
     assert set(seen.values()) == {os.getuid()}
+
+
+def cgroup_owners(c):
+    """(uid of the directory, {file: uid}) of the container's v2 cgroup."""
+    directory = snapshot.hierarchies()[0] / c.cgroup.lstrip("/")
+    return directory.stat().st_uid, {f.name: f.lstat().st_uid for f in directory.iterdir() if not f.is_dir()}
+
+
+def delegated_files():
+    return set(Path("/sys/kernel/cgroup/delegate").read_text().split())
+
+
+WRITABLE = [m for m in MOUNTS if m is not CGROUP] + [{**CGROUP, "options": [o for o in CGROUP["options"] if o != "ro"]}]
+
+
+@needs("a pure cgroup v2 layout")
+@pytest.mark.kernel
+@pytest.mark.parametrize("uid", [0, 33])
+def test_a_v2_cgroup_belongs_to_the_containers_user(container, uid):
+    """The directory and what the kernel lists as safe; the limits stay out of reach, and what is made below is the container's."""
+    c = container(args=["/bin/sh", "-c", "mkdir /sys/fs/cgroup/own && echo 0 >/sys/fs/cgroup/own/cgroup.procs && echo moved; "
+                        "for f in memory.max pids.max hugetlb.2MB.max cgroup.max.descendants; do echo 5 >/sys/fs/cgroup/$f; done; exec sleep 100"],
+                  process={"user": {"uid": uid, "gid": uid}}, linux=userns(), mounts=WRITABLE)
+    c.detach()
+    directory, files = cgroup_owners(c)
+    given = {name for name, owner in files.items() if owner != 0}
+    assert directory == 100000 + uid and {files[f] for f in given} == {100000 + uid}
+    assert given == delegated_files() & set(files)
+    deadline = time.monotonic() + scaled(5)
+    while "moved" not in c.output():
+        assert time.monotonic() < deadline, c.output()
+        time.sleep(0.02)
+    assert cgroup_owners(c)[1]["cgroup.max.descendants"] == 0
+    c.delete("--force")
+
+
+@needs("a pure cgroup v2 layout")
+@pytest.mark.parametrize("change", ["ro", "no mount", "no namespace", "no user namespace"])
+def test_a_v2_cgroup_stays_with_root_otherwise(container, change):
+    mounts = {"ro": MOUNTS, "no mount": [m for m in MOUNTS if m is not CGROUP]}.get(change, WRITABLE)
+    linux = {"no namespace": userns("cgroup"), "no user namespace": {}}.get(change, userns())
+    c = container(args=SLEEP, linux=linux, mounts=mounts)
+    c.create()
+    directory, files = cgroup_owners(c)
+    assert {directory, *files.values()} == {0}
 
 
 # features.md and features-linux.md of 1.3.0
