@@ -95,6 +95,7 @@ FEATURES = {
     "detached mounts that stay (not on Linux 7.3)": _tree_stays,
     "detached mounts that go (Linux 7.3)": lambda: not _tree_stays(),
     "newuidmap, newgidmap and /etc/subuid": rootless.has_sub_ids,
+    "/dev/fuse": lambda: Path("/dev/fuse").exists() and "fuse\n" in Path("/proc/filesystems").read_text(),
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 
