@@ -23,4 +23,4 @@ TESTS += tools/conformance-doc
 # docs/properties.md: every property has one.
 TESTS += tools/properties-doc
 
-EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/conformance-doc tools/dev-lib tools/properties-doc tools/resources-doc tools/run-python tools/sum-results
+EXTRA_DIST += $(lints) tools/check-dist tools/commit-id tools/conformance-doc tools/dev-lib tools/engines-doc tools/engines-table tools/properties-doc tools/resources-doc tools/run-python tools/sum-results

@@ -15,6 +15,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 import daemons  # noqa: E402
 import images  # noqa: E402
+import podmans  # noqa: E402
 from harness import fixtures, snapshot, world  # noqa: E402
 from harness.clock import scaled  # noqa: E402
 from harness.fixtures import *  # noqa: E402,F401,F403
@@ -23,9 +24,9 @@ from harness.runtime import Runtime, ids_in, wait_for  # noqa: E402
 from terminals import Terminal  # noqa: E402
 
 PRIVATE = ("/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/cni", "/etc/cni/net.d", "/etc/containerd", "/etc/docker",
-           "/etc/containers/networks", "/root", "/dev/shm")
+           "/etc/containers/networks", "/etc/containers/containers.conf.d", "/root", "/dev/shm")
 IMAGE = images.NAME
-PODMAN_OWN = "/var/lib/containers/storage/overlay"  # it binds that on itself and takes the bind away as it likes
+PODMAN_OWN = "/storage/overlay"  # it binds that on itself and takes the bind away as it likes
 COMPARED = ("mounts", "cgroups", "processes", "namespaces", "links", "/dev", "settings")
 
 
@@ -88,6 +89,34 @@ def registry(work):
 
 
 @pytest.fixture(scope="session")
+def podman_engine(work, image, program, parent_cgroup, outside):
+    """podman as root with the drop-in file that hull installs, and what a machine without systemd needs."""
+    podmans.configure(program)
+    podman = Engine("podman", "--runtime", program.name, env={"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"})
+    podman("load", "-q", "-i", image)
+    # podman makes a cgroup for conmon, a mount for its storage and a lock file for its network with the first containers, and keeps them
+    podman("run", "--rm", "--cgroup-parent", parent_cgroup, "--network", "none", IMAGE, "true")
+    podman("run", "--rm", "--cgroup-parent", parent_cgroup, IMAGE, "true")
+    wait_for(lambda: "conmon" not in {p[2] for p in snapshot.processes()}, 10, "conmon to end")
+    return podman
+
+
+@pytest.fixture
+def podman(engine, program):
+    """And nothing of a container is left: not for podman, not for the runtime."""
+    yield engine
+    podmans.clean(engine)
+    root = Path("/run") / ("hull" if "hull" in program.name else program.name)
+    assert ids_in(root) == [], "left in the runtime's state root"
+
+
+@pytest.fixture
+def common(parent_cgroup):
+    """For a container without a network of its own."""
+    return ["--cgroup-parent", parent_cgroup, "--network", "none"]
+
+
+@pytest.fixture(scope="session")
 def dockerd(work, outside, image, program, parent_cgroup):
     """One Docker Engine for all files that use it; its network is Docker's usual bridge."""
     from dockers import Docker
@@ -117,7 +146,7 @@ def host(engine):
     """As in tests/integration, but for the files that an engine keeps in /run for itself."""
     before = {k: v for k, v in snapshot.take().items() if k in COMPARED}
     yield before
-    found = [line for line in snapshot.differences_when_settled(before)[0] if f" {PODMAN_OWN} " not in line]
+    found = [line for line in snapshot.differences_when_settled(before)[0] if f"{PODMAN_OWN} " not in line]
     assert not found, "left behind:\n  " + "\n  ".join(found)
 
 
@@ -129,7 +158,8 @@ class Engine:
 
     def call(self, *args, text=None, timeout=40, env=None):
         """(exit code, output)"""
-        done = subprocess.run([*self.prefix, *map(str, args)], input=text, stdin=None if text is not None else subprocess.DEVNULL,
+        # conmon writes a file "oom" where it is started
+        done = subprocess.run([*self.prefix, *map(str, args)], cwd="/root", input=text, stdin=None if text is not None else subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=scaled(timeout), env={**self.env, **(env or {})}, check=False)
         return done.returncode, done.stdout + done.stderr
 

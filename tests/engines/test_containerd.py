@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,64 @@ def test_shim_that_dies(run, ctr):
     assert len(shim) == 1
     os.kill(int(shim[0]), signal.SIGKILL)
     wait_for(lambda: "s1" not in ctr("tasks", "ls", "-q"), 20, "containerd to clean up")
+
+
+def test_pause(run, ctr):
+    run("p1", "sh", "-c", "while :; do sleep 1; done", options=["-d"])
+    ctr("tasks", "pause", "p1")
+    assert re.search(r"^p1\s+\d+\s+PAUSED", ctr("tasks", "ls"), re.M)
+    ctr("tasks", "resume", "p1")
+    assert re.search(r"^p1\s+\d+\s+RUNNING", ctr("tasks", "ls"), re.M)
+
+
+def test_metrics(run, ctr):
+    """The shim reads the cgroup that the runtime made."""
+    run("m1", "sleep", "600", options=["-d", "--memory-limit", str(32 << 20)])
+    out = ctr("tasks", "metrics", "m1")
+    assert "33554432" in out, out
+
+
+def test_namespaces_of_containerd(run, ctr, program, parent_cgroup):
+    """The same name twice, in two of containerd's namespaces: two state roots, one of which ends."""
+    run("same", "sleep", "600", options=["-d"])
+    other = Engine(*ctr.prefix, "-n", "other")
+    image = Path("/run/engines-image.tar")
+    ctr("images", "export", image, IMAGE)
+    other("images", "import", image)
+    image.unlink()
+    other("run", "-d", "--runtime", "io.containerd.runc.v2", "--runc-binary", program, "--cgroup", f"{parent_cgroup}/other-same", IMAGE, "same", "sleep", "600")
+    assert other("tasks", "ls", "-q").split() == ctr("tasks", "ls", "-q").split() == ["same"]
+    assert ids_in(Path("/run/containerd/runc/other")) == ["same"]
+    other("tasks", "delete", "-f", "same", rc=None)
+    other("containers", "delete", "same")
+    assert "RUNNING" in ctr("tasks", "ls")
+    assert ctr("tasks", "exec", "--exec-id", "e1", "same", "echo", "here").strip() == "here"
+    other("images", "rm", "--sync", IMAGE)
+    wait_for(lambda: ctr.call("namespaces", "rm", "other")[0] == 0, 20, "the namespace to be empty", lambda: ctr.call("namespaces", "rm", "other")[1])
+
+
+def test_terminal(run, ctr):
+    run("t1", "sleep", "600", options=["-d"])
+    with ctr.terminal("tasks", "exec", "-t", "--exec-id", "e1", "t1", "sh") as t:
+        t.expect("#").type("tty; echo x$((40+2))x; exit 6\r").expect("x42x")
+        assert t.end() == 6
+        assert b"/dev/pts/" in t.seen
+
+
+def test_out_of_memory(run, ctr):
+    run("o1", "tail", "-c", "100m", "/dev/zero", options=["-d", "--memory-limit", str(16 << 20)])
+    wait_for(lambda: "STOPPED" in ctr("tasks", "ls"), 20, "the task to be killed")
+    assert "137" in ctr("tasks", "delete", "o1")
+
+
+def test_many_at_once(ctr, program, parent_cgroup):
+    """Fifty tasks started by fifty clients: each answers, each is gone afterwards."""
+    names = [f"n{i}" for i in range(50)]
+
+    def start(name):
+        return ctr.call("run", "--rm", "--runtime", "io.containerd.runc.v2", "--runc-binary", program, "--cgroup", f"{parent_cgroup}/{name}", IMAGE, name,
+                        "echo", name, timeout=100)
+    with ThreadPoolExecutor(len(names)) as pool:
+        answers = dict(zip(names, pool.map(start, names)))
+    assert {n: a for n, a in answers.items() if a != (0, f"{n}\n")} == {}
+    assert ctr("tasks", "ls", "-q") == ""
