@@ -18,7 +18,7 @@ def cgroups_of(pid):
 
 
 def directories():
-    return {d for h in snapshot.hierarchies() for d in snapshot._directories(h) if snapshot.TAG in d}
+    return {d for h in snapshot.hierarchies() for d in snapshot.below(h, directories_only=True) if snapshot.TAG in d}
 
 
 @pytest.fixture

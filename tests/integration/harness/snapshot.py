@@ -47,7 +47,7 @@ def hierarchies():
     return found
 
 
-def _below(top, directories_only=False):
+def below(top, directories_only=False):
     """Names of what is below `top`; links are not followed."""
     found, stack = set(), [str(top)]
     while stack:
@@ -65,7 +65,7 @@ def _below(top, directories_only=False):
 
 
 def cgroups():
-    found = set().union(*(_below(h, directories_only=True) for h in hierarchies()))
+    found = set().union(*(below(h, directories_only=True) for h in hierarchies()))
     return {c for c in found if TAG in c} if SHARED_HOST else found
 
 
@@ -122,7 +122,7 @@ def device_nodes():
 
 def run_files():
     """What is in /run, but for a state root that holds nothing: a runtime may keep that."""
-    found = _below("/run")
+    found = below("/run")
     return {f for f in found if f not in STATE_ROOTS or any(other.startswith(f + "/") for other in found)}
 
 
