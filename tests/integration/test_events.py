@@ -11,6 +11,7 @@ import pytest
 
 from harness.clock import scaled
 from harness.config import namespaces
+from harness.needs import skip_without
 from harness.runtime import cgroup_dir, holds, is_v1, wait_for
 
 pytestmark = pytest.mark.hull_only(reason="crun has no such command; runc lacks what is tested here")
@@ -210,7 +211,7 @@ def test_pressure(busy, part):
     data = stats(busy).get("blkio" if part == "io" else part, {})
     if text is None:
         assert "psi" not in data
-        pytest.skip("no pressure is counted here")
+        skip_without("pressure stall information")
     want = psi(text)
     assert data["psi"].keys() == want.keys()
     for line, values in want.items():
@@ -236,7 +237,7 @@ def test_blkio(container, tmp_path):
     text = read(c, "io", "io.stat")
     if text is None:
         assert "ioServiceBytesRecursive" not in blkio
-        pytest.skip("the io controller isn't here")
+        skip_without("a controller of I/O")
     want = {d: {k: int(v) for k, v in (p.split("=") for p in pairs)} for d, *pairs in (line.split() for line in text.splitlines())}
     assert blkio["io"] == want
     for entry in blkio.get("ioServiceBytesRecursive", []):

@@ -9,7 +9,8 @@ import pytest
 from harness import snapshot
 from harness.clock import scaled
 from harness.config import DELETE, namespaces
-from harness.runtime import cgroup_dir, is_v1, wait_for
+from harness.needs import skip_without
+from harness.runtime import wait_for
 from test_process import bits, caps
 
 pytestmark = pytest.mark.kernel
@@ -326,10 +327,8 @@ def test_failed_exec_leaves_an_old_pid_file_alone(running, hull, tmp_path):
 
 def test_exec_where_the_container_manages_its_cgroup(container, hull):
     """As systemd does on v2: init in a child, controllers given to the children, so that the cgroup itself takes nobody (EBUSY)."""
-    hugetlb = cgroup_dir("hugetlb")
     resources = {"hugepageLimits": [{"pageSize": "2MB", "limit": 2097152}]}
-    if is_v1("hugetlb") or not (hugetlb / "cgroup.controllers").exists():
-        pytest.skip("no v2 hierarchy with hugetlb")
+    skip_without("the controller hugetlb on cgroup v2")
     c = container(args=["/bin/sleep", "1000"], linux={"resources": resources})
     c.detach()
     own = c.cgroup_file("hugetlb", "")

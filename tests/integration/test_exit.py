@@ -154,7 +154,7 @@ def test_wait_after_the_reaping(container, parent):
     assert c.state()["exit"]["code"] == 42
 
 
-@pytest.mark.skipif(has(KEPT), reason="this machine has Linux 6.15")
+@needs("Linux before 6.15")
 def test_wait_too_late_says_so(container, parent):
     c = container(args=["/bin/sh", "-c", "read x; exit 42"])
     rc, out, err = result(wait_through_the_end(c))

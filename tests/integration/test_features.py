@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from harness import mountinfo, world
 from harness.config import DELETE, MOUNTS, bind, namespaces, tmpfs
+from harness.needs import skip_without
 
 pytestmark = pytest.mark.hull_only(reason="the document is hull's own")
 
@@ -103,7 +104,8 @@ def test_versions(features, container):
 
 def test_schema(features):
     """The document against the specification's own schema."""
-    jsonschema = pytest.importorskip("jsonschema")
+    skip_without("jsonschema")
+    import jsonschema
     repo = Path(__file__).resolve().parents[2]
     folder = Path(os.environ.get("HULL_SPEC_SCHEMA") or repo / "../shared/spec/schema")
     if not (folder / "features-schema.json").exists():

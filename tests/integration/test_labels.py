@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pytest
 from harness.config import DELETE
+from harness.needs import needs
 
-APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
-SELINUX = Path("/sys/fs/selinux/enforce")
-has_apparmor = APPARMOR.exists() and APPARMOR.read_text().startswith("Y")
-has_selinux = SELINUX.exists()
-with_apparmor = pytest.mark.skipif(not has_apparmor, reason="AppArmor is not active")
-with_selinux = pytest.mark.skipif(not has_selinux, reason="SELinux is not active")
+with_apparmor = needs("AppArmor")
+with_selinux = needs("SELinux")
 PROCESS = "system_u:system_r:container_t:s0:c1,c2"
 FILES = "system_u:object_r:container_file_t:s0:c1,c2"
 PROFILE = "profile %s flags=(attach_disconnected,mediate_deleted) { file, capability, network, mount, umount, signal, ptrace, unix, %s }\n"
@@ -22,7 +19,7 @@ pytestmark = pytest.mark.hull_only(reason="crun leaves a label out where the mod
 
 # --- not active: an error that names the module ---
 
-@pytest.mark.skipif(has_apparmor, reason="AppArmor is active")
+@needs("no AppArmor")
 def test_apparmor_is_not_active(container, hull):
     text = r'config\.json: process\.apparmorProfile: "some" — AppArmor is not active on this host'
     container(process={"apparmorProfile": "some"}).fails("create", match=text)
@@ -31,7 +28,7 @@ def test_apparmor_is_not_active(container, hull):
     hull.fails("exec", "--apparmor", "some", c.id, "/bin/true", rc=255, match=text)
 
 
-@pytest.mark.skipif(has_selinux, reason="SELinux is active")
+@needs("no SELinux")
 def test_selinux_is_not_active(container, hull):
     text = rf'config\.json: process\.selinuxLabel: "{PROCESS}" — SELinux is not active on this host'
     container(process={"selinuxLabel": PROCESS}).fails("create", match=text)

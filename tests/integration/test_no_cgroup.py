@@ -109,5 +109,5 @@ def test_delete_by_force(free, hull):
 def test_explain_shows_none(free, hull):
     c = free()
     out = hull(DISABLED, "explain", "--bundle", c.bundle.path, c.id).out
-    assert "make cgroup" not in out and "into cgroup" not in out and "device rules" not in out
-    assert "make cgroup" in hull("explain", "--bundle", c.bundle.path, c.id).out
+    assert f"make cgroup {c.cgroup}" not in out and "into cgroup" not in out and "device rules" not in out
+    assert f"make cgroup {c.cgroup}" in hull("explain", "--bundle", c.bundle.path, c.id).out

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from harness import snapshot, world
+from harness.needs import skip_without
 from harness.runtime import wait_for
 
 SLEEP = ["/bin/sleep", "1000"]
@@ -197,8 +198,7 @@ class SilentFuse:
 @pytest.fixture
 def stuck(tmp_path):
     """stuck() → a process in an uninterruptible sleep once it is signalled."""
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        pytest.skip("this kernel has no FUSE")
+    skip_without("/dev/fuse")
     fuse = SilentFuse(tmp_path / "silent")
     p = subprocess.Popen(["stat", str(fuse.where / "x")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     yield p

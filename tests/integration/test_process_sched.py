@@ -5,12 +5,13 @@ import os
 
 import pytest
 from harness.config import DELETE, namespaces
+from harness.needs import needs, skip_without
 from harness.runtime import cgroup_dir, wait_for
 from test_process import caps
 
 IOPRIO = {"IOPRIO_CLASS_RT": 1, "IOPRIO_CLASS_BE": 2, "IOPRIO_CLASS_IDLE": 3}
 MS = 1000000
-MANY = pytest.mark.skipif(os.cpu_count() < 2, reason="needs two CPUs")
+MANY = needs("two processors")
 
 pytestmark = pytest.mark.hull_only(reason="Debian's peers are older than these properties")
 
@@ -116,8 +117,7 @@ def test_scheduler_that_the_kernel_refuses(container):
 
 
 def test_real_time_without_a_budget(container):
-    if not (cgroup_dir("cpu") / "cpu.rt_runtime_us").exists():
-        pytest.skip("no real-time groups")
+    skip_without("real-time groups (cgroup v1)")
     container(process={"scheduler": {"policy": "SCHED_RR", "priority": 1}}).fails("run", match=(
         r"run \S+: set the scheduling policy \(on cgroup v1 it needs a cpu\.realtimeRuntime\) \(process\.scheduler\): operation not permitted"))
 
@@ -211,8 +211,8 @@ def test_lists_of_cpus_that_are_none(container, hull, text, why):
 ])
 def test_memory_policy(container, hull, policy, mode, nodes):
     c = container(args=["/bin/sh", "-c", "/bin/probe; exec sleep 1000"], linux={"memoryPolicy": policy})
-    if policy["mode"] == "MPOL_WEIGHTED_INTERLEAVE" and tuple(map(int, os.uname().release.split(".")[:2])) < (6, 9):
-        pytest.skip("before 6.9")
+    if policy["mode"] == "MPOL_WEIGHTED_INTERLEAVE":
+        skip_without("Linux 6.9: MPOL_WEIGHTED_INTERLEAVE")
     c.detach()
     c.wait_output("\n}\n")
     for seen in (json.loads(c.output()), hull("exec", c.id, "/bin/probe").json()):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """linux.intelRdt where no resctrl is mounted: an error that says so, and nothing is made. What is written there is in tests/plan and tests/unit/test_rdt.c."""
 import pytest
+from harness.needs import needs
 
 
-@pytest.mark.skipif("resctrl" in open("/proc/mounts", encoding="utf-8").read(), reason="this machine has resctrl")
+@needs("no resctrl")
 @pytest.mark.parametrize("rdt", [{}, {"closID": "/"}, {"closID": "gold", "l3CacheSchema": "L3:0=f"}, {"enableMonitoring": True}])
 @pytest.mark.parametrize("verb", ["create", "run"])
 def test_no_resctrl(container, rdt, verb):

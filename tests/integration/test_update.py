@@ -3,10 +3,10 @@
 import json
 import os
 import re
-import shutil
 
 import pytest
 from harness import snapshot
+from harness.needs import skip_without
 from harness.runtime import is_v1
 
 SLEEP = ["/bin/sleep", "1000"]
@@ -234,8 +234,7 @@ NAMED_CPUSET = {} if is_v1("cpuset") else {"linux": {"resources": {"cpu": {"cpus
 @pytest.mark.hull_only(reason="crun has no rollback, runc's writes all again")
 def test_each_write_failing_in_turn(running, hull):
     """The kernel refuses one file after the other (by injection): all others are put back."""
-    if not shutil.which("strace"):
-        pytest.skip("no strace")
+    skip_without("strace")
     c = running(**NAMED_CPUSET)
     before = limits(c)
     hull("update", "-r", "-", c.id, text=json.dumps(ALL))
@@ -325,8 +324,7 @@ def test_the_devices_of_the_container_itself_are_not_asked_for(running, hull):
     rules = [DENY_ALL, LOOP]
     c = running(linux={"resources": {"devices": rules},
                        "devices": [{"path": "/kmsg", "type": "c", "major": 1, "minor": 11}]})
-    if not is_v1("devices"):
-        pytest.skip("there is no other tool that opens a device here")
+    skip_without("the controller devices of cgroup v1")
     c.cgroup_file("devices", "devices.allow").write_text("c 1:11 w")
     hull("update", "-r", "-", c.id, text=json.dumps({"devices": rules, "pids": {"limit": 50}}))
     assert opens(hull, c, "/kmsg")
@@ -371,8 +369,7 @@ def test_reclaim(container, hull):
     if is_v1("memory"):
         hull.fails("update", "--reclaim", "1m", c.id, match=f"update {c.id}: memory can't be reclaimed: .* on v1")
         return
-    if not c.cgroup_file("memory", "memory.reclaim").exists():
-        pytest.skip("memory.reclaim needs Linux 5.19")
+    skip_without("Linux 5.19: memory.reclaim")
     before = int(c.cgroup_file("memory", "memory.current").read_text())
     r = hull("update", "--reclaim", "4m", c.id)
     done = re.fullmatch(rf"reclaimed ([0-9]+) of {4 * MiB} bytes\n", r.out)

@@ -54,7 +54,7 @@ def test_limits_are_files_and_properties(container):
     wait_for(lambda: not is_loaded(c.unit), 10, "the unit to go")
 
 
-@pytest.mark.skipif(has("a pure cgroup v2 layout"), reason="this machine lacks cgroup v1")
+@needs("cgroup v1")
 def test_limits_on_v1(container):
     limits = {"cpu": {"shares": 512, "quota": 50000, "period": 100000}, "pids": {"limit": 42}}
     c = container(args=SLEEP, linux={"resources": limits})

@@ -6,6 +6,7 @@
 import ctypes
 import errno
 import functools
+import importlib.util
 import os
 import re
 import shutil
@@ -71,12 +72,31 @@ def _v2():
     return any((h / "cgroup.controllers").exists() for h in snapshot.hierarchies())
 
 
+def _on_v2(controller):
+    return any((h / "cgroup.controllers").exists() and controller in (h / "cgroup.controllers").read_text().split() for h in snapshot.hierarchies())
+
+
 def _memory():
-    return any((h / "cgroup.controllers").exists() and "memory" in (h / "cgroup.controllers").read_text().split() for h in snapshot.hierarchies())
+    return _on_v2("memory")
 
 
 def _memory_v1():
     return (snapshot.CGROUP_ROOT / "memory/memory.limit_in_bytes").exists()
+
+
+def _apparmor():
+    enabled = Path("/sys/module/apparmor/parameters/enabled")
+    return enabled.exists() and enabled.read_text().startswith("Y")
+
+
+def _selinux():
+    return Path("/sys/fs/selinux/enforce").exists()
+
+
+def _withheld():
+    """Of the capabilities that the kernel knows one isn't in the bounding set."""
+    own = int(re.search(r"CapBnd:\s*(\w+)", Path("/proc/self/status").read_text()).group(1), 16)
+    return own != (2 << int(Path("/proc/sys/kernel/cap_last_cap").read_text())) - 1
 
 
 FEATURES = {
@@ -89,6 +109,7 @@ FEATURES = {
     "Linux 6.3: mapped ids on tmpfs": lambda: kernel() >= (6, 3),
     "OPEN_TREE_NAMESPACE (Linux 7.0)": _open_tree_makes_namespaces,
     "proc of a joined pid namespace (Linux 6.17)": _procfs_has_pidns,
+    "no memory controller on cgroup v2": lambda: not _memory(),
     "no net_cls hierarchy": lambda: not (snapshot.CGROUP_ROOT / "net_cls/tasks").exists(),
     "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
     "systemd": lambda: Path("/run/systemd/system").is_dir(),
@@ -96,6 +117,23 @@ FEATURES = {
     "detached mounts that go (Linux 7.3)": lambda: not _tree_stays(),
     "newuidmap, newgidmap and /etc/subuid": rootless.has_sub_ids,
     "/dev/fuse": lambda: Path("/dev/fuse").exists() and "fuse\n" in Path("/proc/filesystems").read_text(),
+    "AppArmor": _apparmor,
+    "no AppArmor": lambda: not _apparmor(),
+    "SELinux": _selinux,
+    "no SELinux": lambda: not _selinux(),
+    "two processors": lambda: os.cpu_count() >= 2,
+    "no resctrl": lambda: "resctrl" not in Path("/proc/mounts").read_text(),
+    "a capability that is withheld": _withheld,
+    "the controller devices of cgroup v1": lambda: (snapshot.CGROUP_ROOT / "devices/tasks").exists(),
+    "the controller hugetlb on cgroup v2": lambda: _on_v2("hugetlb"),
+    "a controller of I/O": lambda: _on_v2("io") or (snapshot.CGROUP_ROOT / "blkio/tasks").exists(),
+    "pressure stall information": lambda: any(h.joinpath("cgroup.controllers").exists() and list(h.glob("*/cpu.pressure")) for h in snapshot.hierarchies()),
+    "real-time groups (cgroup v1)": lambda: (snapshot.CGROUP_ROOT / "cpu/cpu.rt_runtime_us").exists(),
+    "Linux before 6.15": lambda: kernel() < (6, 15),
+    "Linux 6.9: MPOL_WEIGHTED_INTERLEAVE": lambda: kernel() >= (6, 9),
+    "Linux 5.19: memory.reclaim": lambda: kernel() >= (5, 19),
+    "strace": lambda: shutil.which("strace"),
+    "jsonschema": lambda: importlib.util.find_spec("jsonschema"),
     "git and a compiler": lambda: shutil.which("git") and shutil.which("gcc"),
 }
 
@@ -116,3 +154,9 @@ def skip_without(name):
     """The same within a test."""
     if not has(name):
         pytest.skip(f"this machine lacks {name}")
+
+
+def skip_without_file(path):
+    """For a file of a cgroup that not every kernel has."""
+    if not path.exists():
+        pytest.skip(f"this machine lacks the file {path.name}")
