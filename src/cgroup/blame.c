@@ -46,10 +46,11 @@ static const char *print_number(int64_t v, char *buf, size_t size)
 	return buf;
 }
 
-/* Errors that a lack of memory brings about; 0: it died without a word. With the OOM killer off on v1 a copy to user memory fails, or nothing happens. */
+/* Errors that a lack of memory brings about; 0: it died without a word. With the OOM killer off on v1 a copy to user memory fails, or nothing happens. E2BIG:
+ * execve gets no page for its arguments (get_arg_page() in fs/exec.c). */
 static bool may_be_memory(int code)
 {
-	return code == 0 || code == ENOMEM || code == EFAULT || code == EPIPE || code == ETIMEDOUT;
+	return code == 0 || code == ENOMEM || code == EFAULT || code == EPIPE || code == ETIMEDOUT || code == E2BIG;
 }
 
 static bool blame_memory(const struct cgroup *cg, const struct cg_hits *before, int code, char *buf, size_t size)

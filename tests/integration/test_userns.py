@@ -20,6 +20,7 @@ pytestmark = pytest.mark.hull_only(reason="the tests look at what peers do other
 KIND = {"pid": "pid", "network": "net", "ipc": "ipc", "uts": "uts", "mount": "mnt", "cgroup": "cgroup"}
 NS_GET_USERNS = 0xb701
 PLACE = r"(?: \(config\.json:\d+:\d+\))?"
+JOINED_PROC = needs("proc of a joined pid namespace (Linux 6.17)")
 OUT = 100000  # the container's root, seen from the host
 
 
@@ -105,7 +106,7 @@ def test_others_are_the_callers(container, shared):
         assert at(seen, place).fstype == kind, place
 
 
-@pytest.mark.parametrize("joined", ["pid", "network", "ipc", "uts", "cgroup"])
+@pytest.mark.parametrize("joined", [pytest.param("pid", marks=JOINED_PROC), "network", "ipc", "uts", "cgroup"])
 @pytest.mark.parametrize("apart", [True, False], ids=["of-another-userns", "of-the-hosts"])
 def test_new_user_namespace_and_another_joined(container, joined, apart):
     first = container(args=["/bin/sleep", "100"], **(changes() if apart else {}))
@@ -118,7 +119,7 @@ def test_new_user_namespace_and_another_joined(container, joined, apart):
         assert seen["status"]["NSpid"].split()[-1] == str(seen["pid"]) != "1"
 
 
-POD_SETS = [("user",), ("user", "net"), ("user", "net", "ipc", "uts"), ("user", "net", "ipc", "uts", "pid")]
+POD_SETS = [("user",), ("user", "net"), ("user", "net", "ipc", "uts"), pytest.param(("user", "net", "ipc", "uts", "pid"), marks=JOINED_PROC)]
 
 
 @pytest.mark.parametrize("kinds", POD_SETS, ids="-".join)
