@@ -106,9 +106,10 @@ int step_write_sysctl(struct init *in, const struct step *s)
 /* What belongs to the container's user namespace may be written by the root of that, or (ipc before 5.19, uts always) by the host's only. */
 int step_sysctl(struct init *in, const struct step *s)
 {
-	int r = s->flags & STEP_IN_USERNS ? userns_sysctl(in, s) : step_write_sysctl(in, s);
-
-	if ((r != -EACCES && r != -EPERM) || !in->b->userns || (s->flags & STEP_IN_USERNS))
+	if (s->flags & STEP_IN_USERNS)
+		return userns_sysctl(in, s);
+	int r = step_write_sysctl(in, s);
+	if ((r != -EACCES && r != -EPERM) || !in->b->userns)
 		return r;
 	r = creds_act_as(in->apart.root_uid);
 	if (r == 0)

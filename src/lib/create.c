@@ -112,7 +112,7 @@ static int keep_delegated(struct creation *c, const char *id, struct plan_opts *
 	char path[CG_PATH_MAX];
 	int r = 0;
 
-	if (o->no_cgroup || f->foreign || !(f->ordinary || f->in_userns) || !c->cfg->linux_)
+	if (o->no_cgroup || f->foreign || !facts_is_guest(f) || !c->cfg->linux_)
 		return 0;
 	if (f->systemd.used)
 		snprintf(path, sizeof(path), "%s/%s", f->systemd.root, id);
@@ -294,8 +294,7 @@ int creation_look(struct creation *c, const struct hull *h, struct err *e)
 int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e)
 {
 	struct oci_arena arena = { 0 };
-	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE };
+	struct creation c = CREATION_NONE(&arena);
 	int r = creation_look(&c, h, e);
 
 	if (r == 0)
@@ -321,8 +320,7 @@ int hull_create(const struct hull *h, const char *id, const struct hull_create_o
 int hull_explain(const struct hull *h, const char *id, const struct hull_create_opts *o, bool json, const char *facts_file, struct oci_arena *a,
 		 const char **ret_text, struct err *e)
 {
-	struct creation c = { .arena = a, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE };
+	struct creation c = CREATION_NONE(a);
 	char text[4096];
 	int r = 0;
 

@@ -87,7 +87,7 @@ static int open_cgroup(struct execution *x, const struct hull_exec_opts *o, stru
 		return r;
 	x->cg_open = true;
 	for (unsigned i = 0; i < x->facts.cg.n; i++)
-		if (x->cg.dfd[i] < 0 && (x->facts.ordinary || x->facts.in_userns))
+		if (x->cg.dfd[i] < 0 && facts_is_guest(&x->facts))
 			x->facts.cg.h[i].absent = true; /* a directory with init in it can't have been removed: it never was there */
 		else if (x->cg.dfd[i] < 0)
 			return err_set(e, ERR_STATE, ENOENT, "cgroup %s of container \"%s\" in hierarchy \"%s\"", path, x->c.rec.id, x->facts.cg.h[i].dir);

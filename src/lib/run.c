@@ -89,8 +89,7 @@ static int await_ready(struct creation *c, const struct hull *h, struct err *e)
 int hull_run(const struct hull *h, const char *id, const struct hull_create_opts *o, int *ret_status, struct err *e)
 {
 	struct oci_arena arena = { 0 };
-	struct creation c = { .arena = &arena, .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE,
-			      .netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE };
+	struct creation c = CREATION_NONE(&arena);
 	int r = creation_look(&c, h, e);
 
 	*ret_status = 0;

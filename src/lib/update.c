@@ -133,7 +133,6 @@ static int apply(const struct hull *h, const struct container *c, const struct c
 	struct cg_writes writes;
 	struct cg_devices devices;
 	struct oci_config *cfg;
-	sigset_t old;
 
 	int x = state_config_read(&c->dir, a, &cfg, e);
 	if (x == 0)
@@ -142,14 +141,8 @@ static int apply(const struct hull *h, const struct container *c, const struct c
 		x = cg_plan(cg->lay, r, 0, a, &writes, &devices, e);
 	if (x < 0)
 		return x;
-	hold_signals(&old);
 	const struct cg_devices *d = wants_devices(r, cfg) ? &devices : NULL;
-	if (c->rec.systemd_cgroup)
-		x = apply_with_unit(h, c, cg, &writes, d, a, e);
-	else
-		x = cg_update(cg, c->rec.token, &writes, d, e);
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	return x;
+	return c->rec.systemd_cgroup ? apply_with_unit(h, c, cg, &writes, d, a, e) : cg_update(cg, c->rec.token, &writes, d, e);
 }
 
 /* The container's resctrl group while it is changed. */
@@ -181,26 +174,33 @@ static int change_rdt(const struct container *c, const struct hull_update_opts *
 	return lines ? rdt_update(ret->root_dfd, &ret->group, c->rec.token, lines, ret->before, e) : err_sys(e, -ENOMEM, "read the schemata");
 }
 
-/* All or nothing: the group of resctrl goes first, since only it can be put back without looking at the cgroup. */
-static int apply_all(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct hull_update_opts *o, struct oci_arena *a, struct err *e)
+/* The group of resctrl goes first, since only it can be put back without looking at the cgroup. */
+static int apply_with_rdt(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct hull_update_opts *o, struct oci_arena *a, struct err *e)
 {
-	struct rdt_change *rdt = o->l3_cache_schema || o->mem_bw_schema ? oci_arena_alloc(a, sizeof(*rdt)) : NULL;
+	struct rdt_change *rdt = oci_arena_alloc(a, sizeof(*rdt));
 	struct err second;
-	sigset_t old;
-	int r;
 
 	if (!rdt)
-		return o->l3_cache_schema || o->mem_bw_schema ? err_sys(e, -ENOMEM, "read the schemata") : apply(h, c, cg, o->resources, a, e);
+		return err_sys(e, -ENOMEM, "read the schemata");
 	rdt->root_dfd = -1;
-	hold_signals(&old);
-	r = change_rdt(c, o, a, rdt, e);
+	int r = change_rdt(c, o, a, rdt, e);
 	if (r == 0) {
 		r = apply(h, c, cg, o->resources, a, e);
 		if (r < 0 && rdt_put_back(rdt->root_dfd, &rdt->group, rdt->before, &second) < 0)
 			err_wrap(e, r, "and the old schemata could not be put back: %.200s", second.msg);
 	}
-	sigprocmask(SIG_SETMASK, &old, NULL);
 	fd_close(&rdt->root_dfd);
+	return r;
+}
+
+/* All or nothing. */
+static int apply_all(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct hull_update_opts *o, struct oci_arena *a, struct err *e)
+{
+	sigset_t old;
+
+	hold_signals(&old);
+	int r = o->l3_cache_schema || o->mem_bw_schema ? apply_with_rdt(h, c, cg, o, a, e) : apply(h, c, cg, o->resources, a, e);
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	return r;
 }
 

@@ -82,8 +82,8 @@ enum step_op {
 /* flags of a step */
 enum {
 	STEP_OPTIONAL = 1 << 0, /* a failure is a warning */
-	STEP_IN_USERNS = 1 << 2, /* sysctl: written by who stands in the container's user namespace, where there is one */
 	STEP_SKIP_MISSING = 1 << 1, /* the path does not exist: nothing to do (masks, read-only paths, links to what isn't there) */
+	STEP_IN_USERNS = 1 << 2, /* sysctl: written by who stands in the container's user namespace, where there is one */
 };
 
 /* flags of step.u.mnt, step.u.bind, step.u.link, step.u.join */

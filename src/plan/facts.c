@@ -82,11 +82,6 @@ static bool open_tree_makes_namespaces(void)
 	return open_tree(-1, "", OPEN_TREE_NAMESPACE | AT_EMPTY_PATH) < 0 && errno == EBADF;
 }
 
-static bool is_ordinary(const struct facts *f)
-{
-	return !(f->caps & 1ull << CAP_SYS_ADMIN);
-}
-
 static bool first_byte_is(const char *path, char c)
 {
 	char text[16];
@@ -100,10 +95,9 @@ int facts_detect(struct facts *ret, struct err *e)
 	ret->in_userns = inside_user_namespace();
 	ret->last_cap = last_capability();
 	ret->caps = own_capabilities(ret->last_cap);
-	ret->ordinary = is_ordinary(ret);
 	ret->foreign_mounts = ret->in_userns && has_foreign_mounts();
 	ret->no_setgroups = ret->in_userns && first_byte_is("/proc/self/setgroups", 'd');
-	ret->procfs_pidns = !ret->ordinary && procfs_has_pidns();
+	ret->procfs_pidns = !facts_is_ordinary(ret) && procfs_has_pidns();
 	ret->open_tree_namespace = open_tree_makes_namespaces();
 	ret->apparmor = first_byte_is("/sys/module/apparmor/parameters/enabled", 'Y');
 	ret->selinux = access("/sys/fs/selinux/enforce", F_OK) == 0;
@@ -124,12 +118,11 @@ static bool mounts_sysfs(const struct oci_config *cfg)
 static bool is_sysfs_refused(const struct facts *f, const struct oci_config *cfg)
 {
 	const struct oci_namespace *net = plan_find_namespace(cfg, OCI_NS_NETWORK), *user = plan_find_namespace(cfg, OCI_NS_USER);
-	bool admin = f->caps & (1ull << CAP_SYS_ADMIN);
 
 	if ((net && !net->path) || !mounts_sysfs(cfg))
 		return false;
 	scoped_fd int net_fd = ns_open(net ? net->path : "/proc/self/ns/net");
-	const char *ours = admin ? "/proc/self/ns/user" : user ? user->path : NULL;
+	const char *ours = !facts_is_ordinary(f) ? "/proc/self/ns/user" : user ? user->path : NULL;
 	/* A path that leads nowhere has an error of its own when it is joined. */
 	if (net_fd < 0)
 		return false;
@@ -144,7 +137,7 @@ int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *
 	if (f->foreign)
 		return 0;
 	f->sysfs_refused = is_sysfs_refused(f, cfg);
-	if (f->ordinary || f->in_userns || (mnt && !mnt->path))
+	if (facts_is_guest(f) || (mnt && !mnt->path))
 		return 0;
 	int r = mnt_tree_stays();
 	if (r < 0)
@@ -261,6 +254,5 @@ int facts_parse(const char *text, struct facts *ret, struct err *e)
 	for (char *line = strtok_r(copy, "\n", &save); line && r == 0; line = strtok_r(NULL, "\n", &save))
 		if (line[0] != '#')
 			r = parse_line(line, ret, e);
-	ret->ordinary = is_ordinary(ret);
 	return r;
 }

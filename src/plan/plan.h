@@ -4,6 +4,8 @@
 #ifndef HULL_PLAN_PLAN_H
 #define HULL_PLAN_PLAN_H
 
+#include <linux/capability.h>
+
 #include "base/err.h"
 #include "base/log.h"
 #include "cgroup/systemd.h"
@@ -16,7 +18,6 @@ struct facts {
 	uint32_t euid;
 	uint32_t egid;
 	bool in_userns;           /* not in the initial user namespace: no device node can be made */
-	bool ordinary;            /* no CAP_SYS_ADMIN in the user namespace that we are in: nothing works but in one of our own */
 	bool foreign_mounts;      /* our mount namespace belongs to a user namespace outside of ours: nothing can be mounted in it */
 	bool no_setgroups;        /* the user namespace forbids it (/proc/PID/setgroups) */
 	uint32_t last_cap;        /* highest capability that the kernel knows */
@@ -30,6 +31,18 @@ struct facts {
 	struct cg_layout cg;
 	struct cg_manager systemd; /* where the systemd driver was asked for */
 };
+
+/* No CAP_SYS_ADMIN in the user namespace that we are in: nothing works but in one of our own. */
+static inline bool facts_is_ordinary(const struct facts *f)
+{
+	return !(f->caps & 1ull << CAP_SYS_ADMIN);
+}
+
+/* Not root of the host: no device node can be made, so they are clones of the host's, and cgroups only where somebody has given room. */
+static inline bool facts_is_guest(const struct facts *f)
+{
+	return f->in_userns || facts_is_ordinary(f);
+}
 
 int facts_detect(struct facts *ret, struct err *e);
 /* What costs too much to be looked at for every container: only where `cfg` depends on it. Nothing when `f` is foreign. */
@@ -202,8 +215,6 @@ int plan_idmap_text(struct plan *p, const char *word, const char *at, struct oci
 int plan_owner(struct plan *p, bool gid, uint32_t id, const char *where, uint32_t *ret, struct err *e);
 /* Where S can't mount where the caller is: the step that brings it to where it can, and for an ordinary caller the maps. */
 int plan_add_outer(struct plan *p, struct err *e);
-/* Must the host's device nodes be used? */
-bool plan_host_nodes(const struct plan *p);
 int plan_add_ident(struct plan *p, struct err *e);
 /* linux.netDevices: before the sysctls, which may name them. */
 int plan_add_net_devices(struct plan *p, struct err *e);
@@ -212,6 +223,9 @@ int plan_add_sysctls(struct plan *p, struct err *e);
 /* The type of namespace that the sysctl `key` (with dots or slashes) belongs to; OCI_NS_NONE: to none, or refused. */
 enum oci_namespace_type plan_sysctl_owner(struct plan *p, const char *key);
 int plan_add_mounts(struct plan *p, struct err *e);
+/* A clone of what is at the host's `path`, for a later step: returns its slot. `opened` >= 0 is a slot in which the host has opened it; `flags` are those of
+ * step.u.source. */
+int16_t plan_add_source(struct plan *p, int16_t opened, const char *path, uint32_t flags, const char *where);
 /* A new file system and its place. Returns the slot that has the mount, for later steps. */
 int16_t plan_add_superblock(struct plan *p, const struct step_mnt *m, const char *where);
 /* A mount of type cgroup (v2_only: cgroup2) at `at`: what the container may see of the hierarchies. */

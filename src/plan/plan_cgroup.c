@@ -92,9 +92,8 @@ static int refuse_limits(const struct plan *p, const struct plan_opts *o, struct
 int plan_cgroup_path(const struct facts *f, const struct oci_config *c, const char *id, char *buf, struct err *e)
 {
 	const char *given = c->linux_->cgroups_path && c->linux_->cgroups_path[0] ? c->linux_->cgroups_path : NULL;
-	bool guest = f->ordinary || f->in_userns;
 
-	return guest && !given ? cg_path_beside(&f->cg, id, buf, e) : cg_path_resolve(given, id, buf, e);
+	return facts_is_guest(f) && !given ? cg_path_beside(&f->cg, id, buf, e) : cg_path_resolve(given, id, buf, e);
 }
 
 static int add_unit_properties(struct plan *p, const struct plan_opts *o, struct err *e)
@@ -129,7 +128,7 @@ int plan_add_cgroup(struct plan *p, const struct plan_opts *o, struct err *e)
 	p->cgroup_path = path;
 	r = cg_plan(&p->facts->cg, l->resources, helper_processes(p->cfg), p->arena, &p->writes, &p->devices, e);
 	/* Who may make no node, and owns none, needs no filter for them; nor could one be put in force. */
-	if (plan_host_nodes(p))
+	if (facts_is_guest(p->facts))
 		p->devices = (struct cg_devices){ 0 };
 	if (r == 0 && p->facts->systemd.used)
 		r = add_unit_properties(p, o, e);
@@ -170,11 +169,9 @@ static void add_hierarchy(struct plan *p, const struct cg_hier *h, const char *a
 		plan_add_superblock(p, &m, where);
 		return;
 	}
-	struct bstr host = plan_strf(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path && !h->absent ? p->cgroup_path : h->own);
+	const char *host = plan_text(p, CGROUP_ROOT "%s%s%s", h->dir[0] ? "/" : "", h->dir, h->v2 && !h->dir[0] ? "" : p->cgroup_path && !h->absent ? p->cgroup_path : h->own);
 	struct bpath path = plan_path(p, at);
-	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, where);
-	int16_t slot = src->out = plan_slot(p);
-	src->u.source.path = host;
+	int16_t slot = plan_add_source(p, -1, host, 0, where);
 	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, where);
 	s->in = slot;
 	s->u.bind.set = attr;
@@ -270,7 +267,7 @@ void plan_add_cgroup_owner(struct plan *p)
 
 	if (!p->cgroup_path || p->facts->cg.mode != CG_MODE_V2 || !ns || ns->path || !p->hdr.userns || owner == ID_ROOT || !mounts_cgroup_writable(p))
 		return;
-	if (p->facts->ordinary && owner != p->facts->euid) {
+	if (facts_is_ordinary(p->facts) && owner != p->facts->euid) {
 		log_warn("linux.cgroupsPath: the container's cgroup stays with uid %u: an ordinary user can't give it to uid %u", p->facts->euid, owner);
 		return;
 	}

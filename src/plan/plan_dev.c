@@ -25,19 +25,14 @@ static bool in_dev(const char *path)
 /* A clone of the host's node at the same path: in a user namespace nobody makes one. */
 static int16_t add_host_node(struct plan *p, const char *path, const char *origin)
 {
-	struct bstr host = plan_str(p, path);
-	struct step *s = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, origin);
-	int16_t slot = s->out = plan_slot(p);
-
-	s->u.source.path = host;
 	p->hdr.fin.flags |= FIN_HOST_NODES;
-	return slot;
+	return plan_add_source(p, -1, path, 0, origin);
 }
 
 static int add_node(struct plan *p, const struct node *n, const char *origin, struct err *e)
 {
 	bool ours = in_dev(n->path) && p->dev_slot >= 0, foreign = in_dev(n->path) && !ours && p->dev_foreign;
-	bool host = plan_host_nodes(p) && !foreign && !S_ISFIFO(n->mode);
+	bool host = facts_is_guest(p->facts) && !foreign && !S_ISFIFO(n->mode);
 	uint32_t uid = ID_ROOT, gid = ID_ROOT;
 	/* A node of the host stays whose it is. */
 	int r = host ? 0 : plan_owner(p, false, n->uid, plan_text(p, "%s.uid", origin), &uid, e);
@@ -87,7 +82,7 @@ static int add_configured(struct plan *p, size_t i, struct err *e)
 {
 	const struct oci_device *d = &p->cfg->linux_->devices[i];
 	const char *where = plan_text(p, "linux.devices[%zu]", i);
-	struct node n = { .path = plan_clean_path(p, d->path), .mode = node_type(d->type) | (d->file_mode.set ? d->file_mode.v & 07777 : plan_host_nodes(p) && d->type != OCI_DEV_FIFO ? 0 : 0666),
+	struct node n = { .path = plan_clean_path(p, d->path), .mode = node_type(d->type) | (d->file_mode.set ? d->file_mode.v & 07777 : facts_is_guest(p->facts) && d->type != OCI_DEV_FIFO ? 0 : 0666),
 			  .uid = d->uid.v, .gid = d->gid.v };
 
 	if (streq(n.path, "/"))
@@ -187,7 +182,7 @@ int plan_add_paths(struct plan *p, struct err *e)
 	for (size_t i = 0; i < l->masked_paths.n; i++)
 		if (streq(plan_clean_path(p, l->masked_paths.v[i]), "/"))
 			return err_config(e, plan_text(p, "linux.maskedPaths[%zu]", i), "\"%s\" — the root can't be masked", l->masked_paths.v[i]);
-	if (l->masked_paths.n && plan_host_nodes(p))
+	if (l->masked_paths.n && facts_is_guest(p->facts))
 		p->hdr.null_slot = add_host_node(p, "/dev/null", "linux.maskedPaths");
 	int r = add_path_steps(p, STEP_RDONLY, &l->readonly_paths, "linux.readonlyPaths", e);
 	if (r == 0)

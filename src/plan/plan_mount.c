@@ -89,6 +89,17 @@ static const char *source_path(struct plan *p, const struct mount_job *j)
 	return source[0] == '/' ? source : plan_text(p, "%s/%s", p->bundle, source);
 }
 
+int16_t plan_add_source(struct plan *p, int16_t opened, const char *path, uint32_t flags, const char *where)
+{
+	struct bstr host = plan_str(p, path);
+	struct step *s = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, where);
+
+	s->in = opened;
+	s->u.source.path = host;
+	s->u.source.flags = flags;
+	return s->out = plan_slot(p);
+}
+
 static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 {
 	if (!j->m->source || !j->m->source[0])
@@ -102,12 +113,8 @@ static int add_bind(struct plan *p, const struct mount_job *j, struct err *e)
 	int r = plan_add_idmap(p, j->m, &j->w, j->where, &idmap, e);
 	if (r < 0)
 		return r;
-	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, plan_text(p, "%s.source", j->where));
-	src->out = plan_slot(p);
-	src->u.source.path = plan_str(p, source_path(p, j));
-	src->u.source.flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.prop & MS_SHARED ? SOURCE_KEEP_SHARED : 0) | (j->w.links & ~(uint32_t)BIND_AT_NOFOLLOW);
-	int16_t slot = src->out;
-
+	uint32_t flags = (j->w.recursive ? BIND_RECURSIVE : 0) | (j->w.prop & MS_SHARED ? SOURCE_KEEP_SHARED : 0) | (j->w.links & ~(uint32_t)BIND_AT_NOFOLLOW);
+	int16_t slot = plan_add_source(p, -1, source_path(p, j), flags, plan_text(p, "%s.source", j->where));
 	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, j->where);
 	s->in = slot;
 	s->u.bind.set = j->w.set;

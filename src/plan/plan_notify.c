@@ -7,16 +7,6 @@
 #define WHERE "(NOTIFY_SOCKET)"
 #define NOTIFY_DIR "/run/notify"
 
-bool plan_wants_notify(const struct oci_config *cfg)
-{
-	const struct oci_process *proc = cfg->process;
-
-	for (size_t i = 0; proc && i < proc->env.n; i++)
-		if (str_starts(proc->env.v[i], "NOTIFY_SOCKET="))
-			return false;
-	return proc != NULL;
-}
-
 /* A mount of the configuration there, or below, would cover the socket. */
 static int check_free(struct plan *p, struct err *e)
 {
@@ -35,13 +25,8 @@ int plan_add_notify(struct plan *p, const char *id, struct err *e)
 	int r = check_free(p, e);
 	if (r < 0)
 		return r;
-	struct bstr path = plan_strf(p, "%s/notify", id);
 	struct bpath at = plan_path(p, NOTIFY_DIR);
-	struct step *src = plan_step(p, STEP_SOURCE, PH_SOURCE, WHO_S, WHERE);
-	int16_t slot = plan_slot(p);
-	src->in = p->slots.notify;
-	src->out = slot;
-	src->u.source.path = path;
+	int16_t slot = plan_add_source(p, p->slots.notify, plan_text(p, "%s/notify", id), 0, WHERE);
 	struct step *s = plan_step(p, STEP_BIND, PH_MOUNT, WHO_S, WHERE);
 	s->in = slot;
 	s->u.bind.set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;

@@ -68,19 +68,14 @@ int plan_add_outer(struct plan *p, struct err *e)
 	const struct oci_linux *l = p->cfg->linux_;
 	struct plan_outer *o = &p->outer;
 
-	if (!p->facts->ordinary && !p->facts->foreign_mounts)
+	if (!facts_is_ordinary(p->facts) && !p->facts->foreign_mounts)
 		return 0;
-	plan_step(p, STEP_OUTER, PH_ENTER, WHO_S, p->facts->ordinary ? "linux.uidMappings" : "linux.namespaces")->in = p->slots.outer;
-	if (!p->facts->ordinary)
+	plan_step(p, STEP_OUTER, PH_ENTER, WHO_S, facts_is_ordinary(p->facts) ? "linux.uidMappings" : "linux.namespaces")->in = p->slots.outer;
+	if (!facts_is_ordinary(p->facts))
 		return 0;
 	o->on = true;
 	int r = outer_map(p, l->uid_mappings, l->n_uid_mappings, p->facts->euid, "linux.uidMappings", &o->uid_map, &o->own_uid, e);
 	if (r == 0)
 		r = outer_map(p, l->gid_mappings, l->n_gid_mappings, p->facts->egid, "linux.gidMappings", &o->gid_map, &o->own_gid, e);
 	return r;
-}
-
-bool plan_host_nodes(const struct plan *p)
-{
-	return p->facts->in_userns || p->facts->ordinary;
 }

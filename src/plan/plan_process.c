@@ -126,16 +126,20 @@ static void add_capabilities(struct plan *p, const struct oci_process *proc, con
 	warn_lost(asked, got, where);
 }
 
-/* Does env name `key`? The last entry of a name wins, as with both peers. */
-static bool env_has(const struct oci_strv *env, const char *key)
+/* The value that env has for `key`, NULL: none. The last entry of a name wins, as with both peers. */
+static const char *env_value(const struct oci_strv *env, const char *key)
 {
 	size_t n = strlen(key);
-	bool has = false;
 
-	for (size_t i = 0; i < env->n; i++)
+	for (size_t i = env->n; i-- > 0;)
 		if (str_starts(env->v[i], key) && env->v[i][n] == '=')
-			has = env->v[i][n + 1] != '\0';
-	return has;
+			return env->v[i] + n + 1;
+	return NULL;
+}
+
+bool plan_wants_notify(const struct oci_config *cfg)
+{
+	return cfg->process && !env_value(&cfg->process->env, "NOTIFY_SOCKET");
 }
 
 /* Passed sockets are of no use to a program that isn't told of them (sd_listen_fds(3), sd_notify(3)). Its pid is 1 in a pid
@@ -279,11 +283,12 @@ int plan_add_process(struct plan *p, const struct oci_process *proc, const char 
 		return err_config(e, plan_text(p, "%s.args", where), "at least one entry is needed: the program");
 	f->args_origin = plan_strf(p, "%s.args[0]", where);
 	f->args = plan_strv(p, proc->args.v, proc->args.n);
-	bool home = env_has(&proc->env, "HOME");
-	if (!home)
+	const char *home = env_value(&proc->env, "HOME");
+	bool find_home = !home || !home[0];
+	if (find_home)
 		f->flags |= FIN_HOME;
 	struct oci_strv env = with_sockets(p, &proc->env);
-	f->env = unique_env(p, &env, !home);
+	f->env = unique_env(p, &env, find_home);
 	f->cwd = plan_path(p, proc->cwd);
 	if (proc->no_new_privileges.v)
 		f->flags |= FIN_NO_NEW_PRIVS;

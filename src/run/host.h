@@ -40,6 +40,10 @@ struct creation {
 	bool immediate;    /* run: no gate, RELEASE is the start */
 };
 
+/* A creation for which nothing is open. Its strings and lists live in `a`. */
+#define CREATION_NONE(a) ((struct creation){ .arena = (a), .root_dfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .dir = STATE_DIR_NONE, \
+	.netdevs = NETDEVS_NONE, .agent = AGENT_NONE, .cache = { .root_dfd = -1 }, .rdt_dfd = -1, .hook_files = HOOK_FILES_NONE, .notify = NOTIFY_NONE })
+
 /* For an id that is claimed: make cgroup and child, follow it until it is READY, record it. What a failure leaves is the caller's to undo. */
 int host_build(struct creation *c, struct err *e);
 /* create: let it go to the gate. */
