@@ -355,18 +355,18 @@ def test_helpers_come_from_trusted_places(user, canary):
     assert not (user.top / "run/called").exists()
 
 
-def over(program, script):
+def over(user, program, text, mode):
     """`before` of a command that sees a script, with root's rights as the original, instead of the program."""
+    script = user.top / "script"
+    script.write_text(f"#!/bin/sh\n{text}\n")
+    script.chmod(mode)
     return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'busybox mount -o bind {script} {program} && exec "$@"', "sh"]
 
 
 @SUB_IDS
 def test_a_helper_that_hangs(user):
-    script = user.top / "hangs"
-    script.write_text("#!/bin/sh\necho waiting >&2\nexec sleep 100\n")
-    script.chmod(0o755)
     c = user.container(ALL)
-    user.hull.before = over("/usr/bin/newgidmap", script)
+    user.hull.before = over(user, "/usr/bin/newgidmap", "echo waiting >&2\nexec sleep 100", 0o755)
     began = time.monotonic()
     r = user.hull.fails("--timeout", "2", "run", "--bundle", c.bundle.path, c.id,
                         match=r"run \S+: helper /usr/bin/newgidmap: killed after its timeout of 2 s: waiting \(linux\.gidMappings\)")
@@ -376,11 +376,8 @@ def test_a_helper_that_hangs(user):
 
 @SUB_IDS
 def test_a_helper_that_anybody_may_change(user):
-    script = user.top / "open"
-    script.write_text("#!/bin/sh\nexit 0\n")
-    script.chmod(0o777)
     c = user.container(ALL)
-    user.hull.before = over("/usr/bin/newuidmap", script)
+    user.hull.before = over(user, "/usr/bin/newuidmap", "exit 0", 0o777)
     c.fails("run", match=r"run \S+: newuidmap is not in /usr/bin, /usr/local/bin or /bin \(Debian: package uidmap\): without it an ordinary user can map its own "
             r"id only \(linux\.uidMappings\): no such file or directory")
     user.hull.before = []
@@ -601,11 +598,8 @@ def test_mount_namespace_must_be_new(user):
 def test_killed_while_the_helper_runs(user):
     """Nothing of it is left: neither the process that holds the user namespace, nor the record once the id is deleted."""
     skip_without("newuidmap, newgidmap and /etc/subuid")
-    script = user.top / "hangs"
-    script.write_text("#!/bin/sh\nexec sleep 100\n")
-    script.chmod(0o755)
     c = user.container(ALL)
-    user.hull.before = over("/usr/bin/newuidmap", script)
+    user.hull.before = over(user, "/usr/bin/newuidmap", "exec sleep 100", 0o755)
     p = user.hull.popen("run", "--bundle", c.bundle.path, c.id)
     until(lambda: "sleep" in names())
     p.kill()
