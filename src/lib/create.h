@@ -14,6 +14,12 @@ static inline int hull_timeout_ms(const struct hull *h)
 	return h->timeout_ms ? (int)h->timeout_ms : SETUP_TIMEOUT_MS;
 }
 
+/* How long what the program decides may take, as poll(2) counts: for ever, unless the caller has set a limit. */
+static inline int hull_patience_ms(const struct hull *h)
+{
+	return h->timeout_ms ? (int)h->timeout_ms : -1;
+}
+
 /* The facts that the plan is made from; with the systemd driver its manager is asked. */
 int creation_look(struct creation *c, const struct hull *h, struct err *e);
 /* Options that ask for what hull doesn't do. */

@@ -83,7 +83,7 @@ static int await_ready(struct creation *c, const struct hull *h, struct err *e)
 		return 0;
 	fd_close(&c->dir.lock_fd);
 	c->notify.main_pid = c->child.pid;
-	return notify_await_ready(&c->notify, c->child.pidfd, h->timeout_ms ? (int)h->timeout_ms : -1, e);
+	return notify_await_ready(&c->notify, c->child.pidfd, hull_patience_ms(h), e);
 }
 
 int hull_run(const struct hull *h, const char *id, const struct hull_create_opts *o, int *ret_status, struct err *e)

@@ -104,7 +104,7 @@ static int await_ready(const struct hull *h, struct notify *n, int init, struct 
 {
 	if (n->down_fd < 0)
 		return 0;
-	return init < 0 ? 0 : notify_await_ready(n, init, h->timeout_ms ? (int)h->timeout_ms : -1, e);
+	return init < 0 ? 0 : notify_await_ready(n, init, hull_patience_ms(h), e);
 }
 
 int hull_start(const struct hull *h, const char *id, struct err *e)

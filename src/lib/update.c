@@ -72,6 +72,15 @@ static bool wants_devices(const struct oci_resources *r, const struct oci_config
 	return r->n_devices > 0 && !same;
 }
 
+/* The container was made with checkBeforeUpdate: that holds for each new limit, unless the document says otherwise. (config-linux.md, Memory) */
+static void keep_check(struct oci_memory *m, const struct oci_config *cfg)
+{
+	const struct oci_resources *made = cfg->linux_ ? cfg->linux_->resources : NULL;
+
+	if (m && !m->check_before_update.set && made && made->memory)
+		m->check_before_update = made->memory->check_before_update;
+}
+
 /* Half an update is what nobody wants: a signal from the terminal waits until it is whole. */
 static void hold_signals(sigset_t *ret_old)
 {
@@ -135,8 +144,10 @@ static int apply(const struct hull *h, const struct container *c, const struct c
 	struct oci_config *cfg;
 
 	int x = state_config_read(&c->dir, a, &cfg, e);
-	if (x == 0)
-		x = cg_update_complete(cg, r, e);
+	if (x < 0)
+		return x;
+	keep_check(r->memory, cfg);
+	x = cg_update_complete(cg, r, e);
 	if (x == 0)
 		x = cg_plan(cg->lay, r, 0, a, &writes, &devices, e);
 	if (x < 0)

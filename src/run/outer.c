@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/buf.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
@@ -108,13 +109,18 @@ static bool is_trusted(const char *path)
 
 static int find_helper(const char *name, char path[64], struct err *e)
 {
+	char text[128];
+	struct buf dirs;
+
 	for (size_t i = 0; i < ARRAY_LEN(helper_dirs); i++) {
 		snprintf(path, 64, "%s/%s", helper_dirs[i], name);
 		if (access(path, X_OK) == 0 && is_trusted(path))
 			return 0;
 	}
-	return err_set(e, ERR_UNSUPPORTED, ENOENT, "%s is not in /usr/bin, /usr/local/bin or /bin (Debian: package uidmap): without it an ordinary user can map its own id only",
-		       name);
+	buf_init(&dirs, text, sizeof(text));
+	for (size_t i = 0; i < ARRAY_LEN(helper_dirs); i++)
+		buf_printf(&dirs, "%s%s", i == 0 ? "" : i + 1 < ARRAY_LEN(helper_dirs) ? ", " : " or ", helper_dirs[i]);
+	return err_set(e, ERR_UNSUPPORTED, ENOENT, "%s is not in %s (Debian: package uidmap): without it an ordinary user can map its own id only", name, dirs.s);
 }
 
 /* NAME PID INSIDE OUTSIDE COUNT … */

@@ -378,7 +378,7 @@ def test_a_helper_that_hangs(user):
 def test_a_helper_that_anybody_may_change(user):
     c = user.container(ALL)
     user.hull.before = over(user, "/usr/bin/newuidmap", "exit 0", 0o777)
-    c.fails("run", match=r"run \S+: newuidmap is not in /usr/bin, /usr/local/bin or /bin \(Debian: package uidmap\): without it an ordinary user can map its own "
+    c.fails("run", match=r"run \S+: newuidmap is not in /usr/bin, /usr/local/bin, /bin, /run/wrappers/bin or /run/privileged/bin \(Debian: package uidmap\): without it an ordinary user can map its own "
             r"id only \(linux\.uidMappings\): no such file or directory")
     user.hull.before = []
 

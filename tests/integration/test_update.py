@@ -292,6 +292,24 @@ def test_a_limit_below_what_is_in_use(container, hull):
     assert c.status() == "running"
 
 
+@pytest.mark.hull_only(reason="runc checks at create only, where nothing is in use")
+def test_check_before_update_of_the_container(container, hull):
+    """At create the cgroup is new, so that any limit is above what is in use. The word stays with the container until an update says otherwise."""
+    c = container(args=HOG, linux={"resources": {"memory": {"limit": 64 * MiB, "checkBeforeUpdate": True}}})
+    c.create()
+    assert file_text(c, ("memory", "memory.limit_in_bytes"), ("memory", "memory.max")) == str(64 * MiB)
+    c.start()
+    c.wait_output("full")
+    before = limits(c)
+    hull.fails("update", "--memory", "4m", c.id, match=rf"update {c.id}: memory.limit: {4 * MiB} — [0-9]+ bytes are in use \(checkBeforeUpdate\)")
+    assert changed(before, limits(c)) == {}
+    hull("update", "--memory", "32m", c.id)
+    assert file_text(c, ("memory", "memory.limit_in_bytes"), ("memory", "memory.max")) == str(32 * MiB)
+    document = json.dumps({"memory": {"limit": 8 * 1024, "checkBeforeUpdate": False}})
+    if is_v1("memory"):  # the kernel's refusal, not ours; v2 makes room by killing
+        hull.fails("update", "-r", "-", c.id, text=document, match=rf"update {c.id}: nothing is changed: write memory\..*")
+
+
 # --- devices ---
 
 DENY_ALL = {"allow": False, "access": "rwm"}
