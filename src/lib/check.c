@@ -170,10 +170,13 @@ int hull_check(const struct hull *h, const char *bundle, const char *config, str
 	/* The plan changes its copy. Neither it nor the host is asked about a document that isn't one. */
 	struct oci_config *scratch = c.cfg ? oci_parse(&oci_config_desc, a, text, len, NULL, &d) : NULL;
 	if (scratch) {
-		r = facts_detect_for(&c.facts, scratch, e);
-		if (r < 0)
+		r = facts_detect_for(&c.facts, scratch, a, e);
+		if (r < 0 && e->kind != ERR_CONFIG)
 			return r;
-		check_plan(&c, scratch);
+		if (r < 0)
+			check_add(&c, HULL_ERROR, e->path, "%s", e->msg);
+		else
+			check_plan(&c, scratch);
 		check_host(&c);
 		check_limits(&c);
 	} else {

@@ -162,7 +162,7 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 	po.annotations = c->rec.allowed_annotations = h->allow_annotations;
 	r = labels_of_config(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)
-		r = facts_detect_for(&c->facts, c->cfg, e);
+		r = facts_detect_for(&c->facts, c->cfg, c->arena, e);
 	if (r == 0)
 		r = keep_delegated(c, id, &po, e);
 	if (r == 0)

@@ -44,6 +44,8 @@ static void say_spawn(const struct plan *p, struct buf *b)
 {
 	buf_add(b, "clone3 ");
 	explain_namespaces(b, p->hdr.new_namespaces);
+	if (p->birth_userns)
+		buf_printf(b, ", as root of the user namespace %s", p->birth_userns);
 	if (p->facts->systemd.used)
 		buf_add(b, ", then moved into the unit");
 	else if (p->cgroup_path && cg_layout_v2(&p->facts->cg) >= 0 && !p->facts->cg.h[cg_layout_v2(&p->facts->cg)].absent)

@@ -67,13 +67,14 @@ static bool has_foreign_mounts(void)
 	return owner < 0;
 }
 
-/* 6.17 added the parameter; an older procfs answers EINVAL to the name. No superblock is made by asking. */
+/* 6.17 added the parameter; an older procfs answers EINVAL to the name, a newer one EPERM where our own pid namespace isn't ours to mount. No superblock is made by
+ * asking. */
 static bool procfs_has_pidns(void)
 {
 	scoped_fd int fs = fsopen("proc", FSOPEN_CLOEXEC);
 	scoped_fd int self = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 
-	return fs >= 0 && self >= 0 && fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, self) == 0;
+	return fs >= 0 && self >= 0 && (fsconfig(fs, FSCONFIG_SET_FD, "pidns", NULL, self) == 0 || errno == EPERM);
 }
 
 /* Flags are looked at before the descriptor: EINVAL for a flag that isn't known, EBADF else. */
@@ -87,6 +88,12 @@ static bool first_byte_is(const char *path, char c)
 	char text[16];
 
 	return io_read_at(AT_FDCWD, path, text, sizeof(text)) > 0 && text[0] == c;
+}
+
+void facts_detect_inside(bool *ret_no_setgroups, bool *ret_procfs_pidns)
+{
+	*ret_no_setgroups = first_byte_is("/proc/self/setgroups", 'd');
+	*ret_procfs_pidns = procfs_has_pidns();
 }
 
 int facts_detect(struct facts *ret, struct err *e)
@@ -130,16 +137,18 @@ static bool is_sysfs_refused(const struct facts *f, const struct oci_config *cfg
 	return user_fd < 0 || !ns_is_below(net_fd, user_fd);
 }
 
-int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *e)
+int facts_detect_for(struct facts *f, struct oci_config *cfg, struct oci_arena *a, struct err *e)
 {
 	const struct oci_namespace *mnt = plan_find_namespace(cfg, OCI_NS_MOUNT);
 
-	if (f->foreign)
-		return 0;
-	f->sysfs_refused = is_sysfs_refused(f, cfg);
+	if (!f->foreign)
+		f->sysfs_refused = is_sysfs_refused(f, cfg);
+	int r = facts_join_userns(f, cfg, a, e);
+	if (r < 0 || f->foreign)
+		return r;
 	if (facts_is_guest(f) || (mnt && !mnt->path))
 		return 0;
-	int r = mnt_tree_stays();
+	r = mnt_tree_stays();
 	if (r < 0)
 		return err_sys(e, r, "find out how long detached mounts stay");
 	f->trees_dissolve = r == 0;

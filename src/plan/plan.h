@@ -26,6 +26,8 @@ struct facts {
 	bool open_tree_namespace; /* open_tree(2) makes mount namespaces (7.0) */
 	bool trees_dissolve;      /* a detached tree loses its mounts with its last descriptor (seen on 7.3; 6.18 leaves them to who has its root there) */
 	bool sysfs_refused;       /* the network namespace of the container belongs to a user namespace in which nobody of ours may mount it */
+	bool joins_userns;        /* the configuration's user namespace is one of an ordinary caller's that exists: caps and all above are as they are in there */
+	bool shown_inside;        /* joins_userns: it maps the caller's ids, so that what is born in there shows itself to the caller */
 	bool apparmor, selinux;   /* active on this host */
 	bool foreign;             /* read from a text: nothing may be asked of the machine that we are on */
 	struct cg_layout cg;
@@ -45,8 +47,9 @@ static inline bool facts_is_guest(const struct facts *f)
 }
 
 int facts_detect(struct facts *ret, struct err *e);
-/* What costs too much to be looked at for every container: only where `cfg` depends on it. Nothing when `f` is foreign. */
-int facts_detect_for(struct facts *f, const struct oci_config *cfg, struct err *e);
+/* What costs too much to be looked at for every container: only where `cfg` depends on it; the mappings of a user namespace that an ordinary caller joins
+ * are put into `cfg`, in `a`. The machine isn't asked when `f` is foreign. */
+int facts_detect_for(struct facts *f, struct oci_config *cfg, struct oci_arena *a, struct err *e);
 /* Read facts from a text of "key value" lines (tests/plan): only what is named differs from a fixed modern v2 host with root. */
 int facts_parse(const char *text, struct facts *ret, struct err *e);
 
@@ -157,6 +160,7 @@ struct plan {
 	bool late_writes;
 	struct plan_rdt rdt;
 	struct plan_outer outer;
+	const char *birth_userns;  /* host path of the user namespace that hull-init is born in (facts.joins_userns), else NULL */
 	bool net_devices;          /* the host moves network devices: steps STEP_NETDEV */
 	bool sealed;
 	struct seccomp_cache *cache;
@@ -183,6 +187,12 @@ const struct blob *plan_seal(struct plan *p, size_t *ret_size, struct err *e);
 void plan_set_fd(struct plan *p, int16_t slot, int fd);
 
 /* ---- for the files of this directory ---- */
+
+/* The facts of an ordinary caller whose configuration joins a user namespace become those of that namespace's root; else nothing. -EINVAL with the place in *e where
+ * the caller has no right to it. */
+int facts_join_userns(struct facts *f, struct oci_config *cfg, struct oci_arena *a, struct err *e);
+/* What depends on the user namespace that one is in. */
+void facts_detect_inside(bool *ret_no_setgroups, bool *ret_procfs_pidns);
 
 struct bstr plan_str(struct plan *p, const char *s);
 struct bstr plan_strf(struct plan *p, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -49,7 +49,7 @@ static void add_given_slots(struct plan *p, bool gate, bool pidfd, bool notify, 
 static void start_plan(struct plan *p, const struct facts *f, const struct oci_config *cfg, struct oci_arena *a)
 {
 	*p = (struct plan){ .arena = a, .facts = f, .cfg = cfg, .dev_slot = -1, .cgroup_owner = UINT32_MAX };
-	p->hdr.fin.flags = facts_is_ordinary(f) ? FIN_ORDINARY : 0;
+	p->hdr.fin.flags = facts_is_ordinary(f) || (f->joins_userns && !f->shown_inside) ? FIN_ORDINARY : 0;
 	plan_str(p, ""); /* the block exists from here on */
 }
 

@@ -46,7 +46,7 @@ bool plan_map_id(const struct oci_id_mapping *m, size_t n, uint32_t id, uint32_t
 
 bool plan_has_userns(const struct plan *p)
 {
-	return plan_find_namespace(p->cfg, OCI_NS_USER) != NULL;
+	return !p->facts->joins_userns && plan_find_namespace(p->cfg, OCI_NS_USER);
 }
 
 int plan_owner(struct plan *p, bool gid, uint32_t id, const char *where, uint32_t *ret, struct err *e)

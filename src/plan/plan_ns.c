@@ -127,6 +127,11 @@ static int add_userns(struct plan *p, struct err *e)
 
 	if (!user)
 		return 0;
+	/* We are root of it from the birth on. */
+	if (p->facts->joins_userns) {
+		p->birth_userns = user->path;
+		return 0;
+	}
 	p->hdr.userns = pid && !pid->path ? USERNS_FIRST : USERNS_KEEPER;
 	if (proc && proc->terminal.v && (!mnt || mnt->path))
 		return err_config(e, "process.terminal", "true — in a user namespace it needs a new mount namespace, for /dev/console");
@@ -153,7 +158,8 @@ int plan_add_namespaces(struct plan *p, struct err *e)
 
 	if (r < 0)
 		return r;
-	for (int16_t i = 0; i < p->slots.n_tasks; i++) {
+	/* Whoever is born in another user namespace comes from a process that stands there already. */
+	for (int16_t i = 0; i < p->slots.n_tasks && !p->birth_userns; i++) {
 		struct step *s = plan_step(p, STEP_TASKS, PH_ENTER, WHO_S, "linux.cgroupsPath");
 		s->in = (int16_t)(p->slots.tasks + i);
 	}
@@ -163,6 +169,8 @@ int plan_add_namespaces(struct plan *p, struct err *e)
 	for (size_t i = 0; i < l->n_namespaces; i++) {
 		const struct oci_namespace *ns = &l->namespaces[i];
 		const char *origin = plan_text(p, "linux.namespaces[%zu]", i);
+		if (ns->type == OCI_NS_USER && p->birth_userns)
+			continue;
 		if (ns->path)
 			add_join(p, ns, plan_text(p, "%s.path", origin));
 		else

@@ -187,7 +187,7 @@ static int check_mapped(struct plan *p, bool gid, uint32_t id, const char *where
 	const struct oci_linux *l = p->cfg->linux_;
 	uint32_t outer;
 
-	if (!plan_has_userns(p) || (gid ? l->n_gid_mappings : l->n_uid_mappings) == 0)
+	if ((!plan_has_userns(p) && !p->facts->joins_userns) || (gid ? l->n_gid_mappings : l->n_uid_mappings) == 0)
 		return 0;
 	if (plan_map_id(gid ? l->gid_mappings : l->uid_mappings, gid ? l->n_gid_mappings : l->n_uid_mappings, id, &outer)) {
 		if (!gid)

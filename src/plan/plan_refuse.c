@@ -11,11 +11,9 @@ static int refuse_ordinary(const struct facts *f, const struct oci_config *c, st
 		return err_config(e, "linux.namespaces",
 				  "needs {\"type\": \"user\"} for a caller without CAP_SYS_ADMIN, and linux needs \"uidMappings\": [{\"containerID\": 0, \"hostID\": %u, \"size\": 1}], "
 				  "\"gidMappings\": [{\"containerID\": 0, \"hostID\": %u, \"size\": 1}] (hull spec --rootless writes all three)", f->euid, f->egid);
-	if (facts_is_ordinary(f) && user->path)
-		return err_config(e, "linux.namespaces", "\"user\" with the path \"%s\": a caller without CAP_SYS_ADMIN can have a new user namespace only", user->path);
 	if ((facts_is_ordinary(f) || f->foreign_mounts) && (!mnt || mnt->path))
 		return err_config(e, "linux.namespaces", "needs a new \"mount\": the caller may not mount in %s", mnt ? mnt->path : "its own mount namespace");
-	if (facts_is_ordinary(f) && c->linux_->n_net_devices)
+	if ((facts_is_ordinary(f) || f->joins_userns) && c->linux_->n_net_devices)
 		return err_config(e, "linux.netDevices", "must not be there: a caller without CAP_NET_ADMIN can't move devices of the host");
 	return 0;
 }

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "run/rdt.h"
+#include "sys/ns.h"
 
 struct oci_state host_state(const struct state_rec *rec, enum oci_status status)
 {
@@ -118,13 +119,16 @@ static int spawn(struct creation *c, struct err *e)
 	scoped_fd int outer = c->plan.outer.on ? outer_userns(&c->plan, c->timeout_ms, e) : -EBADF;
 	if (c->plan.outer.on && outer < 0)
 		return outer;
+	scoped_fd int userns = c->plan.birth_userns ? ns_open(c->plan.birth_userns) : -EBADF;
+	if (c->plan.birth_userns && userns < 0)
+		return err_sys(e, userns, "open the user namespace %s", c->plan.birth_userns);
 	/* With systemd there is no cgroup yet. */
 	n = c->cgroup_open ? cg_open_tasks(&c->cg, tasks, ARRAY_LEN(tasks), e) : 0;
 	if (n < 0)
 		return n;
 	if (n != c->plan.slots.n_tasks)
 		r = err_set(e, ERR_BUG, 0, "%d tasks files for %d slots", n, c->plan.slots.n_tasks);
-	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1, .outer = outer,
+	struct spawn_fds fds = { .cgroup = c->cgroup_open ? cg_clone_fd(&c->cg) : -1, .start = start, .pidfd = -1, .userns = userns, .outer = outer,
 				 .hook_out = c->hook_files.out, .hook_err = c->hook_files.err, .tasks = tasks };
 	if (r == 0)
 		r = make_notify(c, &notify_dfd, e);

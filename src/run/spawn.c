@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "run/run.h"
+#include "sys/sys.h"
 
 #ifndef MFD_EXEC
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -104,10 +105,11 @@ static long clone3_vfork(struct clone_args *args, struct launch *l)
 }
 #endif
 
-static int clone_child(const struct plan *p, int cgroup_fd, struct launch *l, struct child *ret, struct err *e)
+/* `flags`: 0 or CLONE_PARENT, with which the child has our own exit signal. */
+static int clone_child(const struct plan *p, int cgroup_fd, unsigned flags, struct launch *l, struct child *ret, struct err *e)
 {
 	int pidfd = -1;
-	struct clone_args args = { .flags = CLONE_PIDFD | p->hdr.new_namespaces, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = SIGCHLD };
+	struct clone_args args = { .flags = CLONE_PIDFD | flags | p->hdr.new_namespaces, .pidfd = (uint64_t)(uintptr_t)&pidfd, .exit_signal = flags ? 0 : SIGCHLD };
 	sigset_t all, old;
 
 	if (cgroup_fd >= 0) {
@@ -130,6 +132,84 @@ static int clone_child(const struct plan *p, int cgroup_fd, struct launch *l, st
 	return 0;
 }
 
+/* What the process between says; hull-init's pidfd comes with it. */
+struct born {
+	int32_t r, pid;
+	struct err err;
+};
+
+/* The right to the cgroups is the caller's, so it comes first. Root comes last: execve keeps the capabilities of no other. */
+static int enter_userns(const struct plan *p, const struct spawn_fds *fds, struct err *e)
+{
+	int r = 0;
+
+	for (int16_t i = 0; i < p->slots.n_tasks && r == 0; i++)
+		r = write(fds->tasks[i], "0", 1) == 1 ? 0 : err_at(e, err_sys(e, -errno, "enter the cgroup"), "linux.cgroupsPath");
+	if (r == 0 && (r = sys_setns(fds->userns, CLONE_NEWUSER)) < 0)
+		return err_sys(e, r, "join the user namespace %s", p->birth_userns);
+	if (r == 0 && ((r = sys_setresgid(0)) < 0 || (r = sys_setresuid(0)) < 0))
+		return err_sys(e, r, "become root of the user namespace %s", p->birth_userns);
+	return r;
+}
+
+static NORETURN void be_between(const struct plan *p, const struct spawn_fds *fds, struct launch *l, int sock)
+{
+	struct child c = { .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1 } };
+	struct born b = { 0 };
+
+	b.r = enter_userns(p, fds, &b.err);
+	if (b.r == 0)
+		b.r = clone_child(p, -1, CLONE_PARENT, l, &c, &b.err);
+	b.pid = c.pid;
+	_exit(fd_send(sock, &b, sizeof(b), c.pidfd) < 0);
+}
+
+static pid_t fork_into(int cgroup_fd)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD };
+
+	if (cgroup_fd >= 0) {
+		args.flags = CLONE_INTO_CGROUP;
+		args.cgroup = (unsigned)cgroup_fd;
+	}
+	long r = syscall(SYS_clone3, &args, sizeof(args));
+	return r < 0 ? -errno : (pid_t)r;
+}
+
+/* Namespaces belong to the user namespace that whoever makes them is in. So a process between us and hull-init joins it, and has its child for us. */
+static int clone_in_userns(const struct plan *p, const struct spawn_fds *fds, struct launch *l, struct child *ret, struct err *e)
+{
+	struct born b = { 0 };
+	sigset_t all, old;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(e, -errno, "socketpair");
+	scoped_fd int ours = pair[0], theirs = pair[1];
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid_t pid = fork_into(fds->cgroup);
+	if (pid == 0)
+		be_between(p, fds, l, theirs);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	if (pid < 0)
+		return err_sys(e, pid, "start a process that joins the user namespace");
+	fd_close(&theirs);
+	ssize_t n = fd_recv(ours, &b, sizeof(b), &ret->pidfd, 0);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (n != (ssize_t)sizeof(b))
+		return err_set(e, ERR_PEER, EPROTO, "the process that joins the user namespace died");
+	ret->pid = b.pid;
+	if (b.r == 0)
+		return 0;
+	*e = b.err;
+	if (b.pid > 0)
+		waitpid(b.pid, NULL, 0); /* it is a child of ours, and has ended */
+	ret->pid = 0;
+	return b.r;
+}
+
 /* Write the numbers of the given fds into the plan and seal it. Returns the fd of the blob. */
 static int make_blob(struct plan *p, const struct spawn_fds *fds, int ctl_fd, struct err *e)
 {
@@ -143,7 +223,7 @@ static int make_blob(struct plan *p, const struct spawn_fds *fds, int ctl_fd, st
 	plan_set_fd(p, p->slots.hook_err, fds->hook_err);
 	plan_set_fd(p, p->slots.notify, fds->notify);
 	for (int16_t i = 0; i < p->slots.n_tasks; i++)
-		plan_set_fd(p, (int16_t)(p->slots.tasks + i), fds->tasks[i]);
+		plan_set_fd(p, (int16_t)(p->slots.tasks + i), p->birth_userns ? -1 : fds->tasks[i]);
 	const struct blob *b = plan_seal(p, &size, e);
 	return b ? sealed_copy("hull-plan", MFD_NOEXEC_SEAL, 0400, b, size, e) : -ENOMEM;
 }
@@ -169,7 +249,7 @@ int spawn_init(struct plan *p, const struct spawn_fds *fds, struct child *ret, s
 		keep[n++] = blob_fd;
 		num_print_u64(number, (uint64_t)blob_fd);
 		struct launch l = { .init_fd = init_fd, .argv = { name, number, NULL }, .envp = { NULL }, .keep = keep, .n_keep = n };
-		r = clone_child(p, fds->cgroup, &l, ret, e);
+		r = p->birth_userns ? clone_in_userns(p, fds, &l, ret, e) : clone_child(p, fds->cgroup, 0, &l, ret, e);
 	}
 	if (r < 0)
 		fd_close(&ret->ctl.fd);

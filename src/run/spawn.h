@@ -24,6 +24,7 @@ struct spawn_fds {
 	int cgroup;          /* directory of the v2 cgroup for CLONE_INTO_CGROUP, -1 none */
 	int start;           /* bound start.sock, -1 none */
 	int pidfd;           /* of the container's init (exec), -1 none */
+	int userns;          /* that hull-init is born in, where the plan says so; else not looked at */
 	int outer;           /* the caller's own user namespace, where the plan has a slot for it */
 	int hook_out, hook_err; /* files for what the container's hooks say; used where the plan has slots for them */
 	int notify;          /* directory for the container's notify socket; used where the plan has a slot for it */

@@ -28,7 +28,7 @@ int ns_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static bool is_same(int a, int b)
+bool ns_is_same(int a, int b)
 {
 	struct stat sa, sb;
 
@@ -41,7 +41,7 @@ bool ns_is_below(int fd, int userns)
 
 	/* EPERM: not in the caller's user namespace, nor below it. */
 	for (int depth = 0; owner >= 0 && depth < NESTED_MAX; depth++) {
-		if (is_same(owner, userns))
+		if (ns_is_same(owner, userns))
 			return true;
 		int parent = ioctl(owner, NS_GET_PARENT);
 		fd_close(&owner);

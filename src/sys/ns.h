@@ -8,6 +8,8 @@
 /* The namespace at the host path `path`. What else is there isn't opened for reading: a FIFO would block, a device may do something. Returns an fd, -ENOTTY
  * when it is no namespace, or another -errno. */
 int ns_open(const char *path);
+/* Are both the same namespace? */
+bool ns_is_same(int a, int b);
 /* Is the namespace `fd` owned by the user namespace `userns`, or by one below it? With all capabilities in `userns` one has them over `fd` then.
  * (user_namespaces(7), capabilities) */
 bool ns_is_below(int fd, int userns);

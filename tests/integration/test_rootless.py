@@ -12,7 +12,7 @@ from harness import snapshot
 from harness.clock import scaled
 from harness.config import DELETE, bind, tmpfs, userns
 from harness.needs import needs, skip_without
-from harness.rootless import ALL, GID, OWN, SUB, UID
+from harness.rootless import ALL, GID, OWN, SUB, SUB_COUNT, UID
 from harness.terminal import read_until
 
 pytestmark = pytest.mark.hull_only(reason="the tests look at what peers do otherwise: maps, locked mounts, texts of errors")
@@ -331,10 +331,6 @@ def test_wrong_things_leave_nothing(user):
     c.config["mounts"].append(bind("/no/such", "/v"))
     c.bundle.write(c.config)
     c.fails("run", match=r"run \S+: open mount source /no/such \(mounts\[7\]\.source\): no such file or directory")
-    joined = user.container(OWN)
-    joined.config["linux"].update(userns(user="/proc/1/ns/user"))
-    joined.bundle.write(joined.config)
-    joined.fails("run", match=r'config\.json: linux\.namespaces: "user" with the path "/proc/1/ns/user": a caller without CAP_SYS_ADMIN .*')
 
 
 # --- the helpers ---
@@ -401,6 +397,159 @@ def map_root(c):
 def without_capabilities(first="true"):
     """Root of a user namespace with nothing but what mapping its own id takes (CAP_SETFCAP, Linux 5.12): as ordinary as anybody."""
     return ["unshare", "-Ur", "sh", "-c", f'{first}; exec setpriv --bounding-set=-all,+setfcap --inh-caps=-all "$@"', "sh"]
+
+
+# --- a user namespace that is there ---
+
+def joined(user, pid, maps, *others, **changes):
+    """A container in the user namespace of process `pid`, and in others of its namespaces."""
+    c = user.container(maps, **changes)
+    word = {"network": "net", "mount": "mnt"}
+    c.config["linux"] = {k: v for k, v in c.config["linux"].items() if k not in ("uidMappings", "gidMappings")}
+    for n in c.config["linux"]["namespaces"]:
+        if n["type"] in ("user", *others):
+            n["path"] = f"/proc/{pid}/ns/{word.get(n['type'], n['type'])}"
+    c.bundle.write(c.config)
+    return c
+
+
+OTHERS = [(), ("pid",), ("network", "ipc", "uts"), ("network", "ipc", "uts", "pid", "cgroup")]
+
+
+@MAPS
+@pytest.mark.kernel
+@pytest.mark.parametrize("others", OTHERS, ids=" ".join)
+def test_joined(user, maps, others):
+    """A pod: the second container is in the first one's user namespace, and in those named. From create to delete."""
+    pod = user.container(maps, args=["/bin/sleep", "100"])
+    pod.detach()
+    c = joined(user, pod.pid, maps, *others, args=["/bin/sh", "-c", "touch /tmp/made; exec sleep 100"])
+    c.create()
+    assert c.exec(c.id, *shell("cat /proc/self/uid_map /proc/self/gid_map; id -u")).out.split()[-1] == "0"
+    c.start()
+    until(lambda: (c.bundle.rootfs / "tmp/made").exists())
+    for kind in ("user", "pid", "net", "ipc", "uts", "mnt", "cgroup"):
+        is_same = os.readlink(f"/proc/{c.pid}/ns/{kind}") == os.readlink(f"/proc/{pod.pid}/ns/{kind}")
+        assert is_same == (kind in {"user", *({"network": "net"}.get(o, o) for o in others)}), kind
+    for name in ("uid_map", "gid_map"):
+        assert numbers(Path(f"/proc/{c.pid}/{name}").read_text()) == lines(maps)
+    assert (c.bundle.rootfs / "tmp/made").stat().st_uid == UID
+    assert numbers(c.exec(c.id, "/bin/cat", "/proc/self/uid_map").out) == lines(maps)
+    assert [line.split()[2] for line in c.exec(c.id, "/bin/cat", "/proc/self/mountinfo").out.splitlines() if " /proc " in line]
+    c.kill("KILL")
+    ended(c)
+    c.delete()
+    assert pod.status() == "running"
+
+
+@SUB_IDS
+def test_joined_without_the_own_id(user):
+    """Nothing in it is the caller's but the right to it: the caller looks at the container all the same."""
+    maps = [{"containerID": 0, "hostID": SUB, "size": 1000}]
+    pod = user.container(maps, args=["/bin/sleep", "100"])
+    pod.detach()
+    c = joined(user, pod.pid, maps, "network", args=shell("id -u; exec sleep 100"))
+    c.create()
+    assert c.exec(c.id, "/bin/cat", "/proc/1/comm").out == "hull:gate\n"
+    c.start()
+    c.wait_output("0")
+    assert Path(f"/proc/{c.pid}").stat().st_uid == SUB
+    c.delete("--force")
+
+
+@SUB_IDS
+def test_joined_maps_are_the_namespaces(user):
+    """Ids are looked up in what the namespace maps; the configuration needs no mappings, but must not say what isn't so."""
+    pod = user.container(ALL, args=["/bin/sleep", "100"])
+    pod.detach()
+    c = joined(user, pod.pid, ALL, process={"user": {"uid": 1000, "gid": 1000, "additionalGids": [5]}}, args=["/bin/id"])
+    assert "uid=1000(user) gid=1000(user) groups=5" in c.run().out
+    none = joined(user, pod.pid, ALL, process={"user": {"uid": SUB_COUNT + 1, "gid": 0}})
+    none.fails("run", match=rf"config\.json{PLACE}: process\.user\.uid: {SUB_COUNT + 1} — linux\.uidMappings maps no such id")
+    wrong = joined(user, pod.pid, ALL)
+    wrong.config["linux"]["uidMappings"] = [{"containerID": 0, "hostID": SUB, "size": 10}]
+    wrong.bundle.write(wrong.config)
+    wrong.fails("run", match=rf"config\.json{PLACE}: linux\.uidMappings: the user namespace maps 0 to {UID}, which is not what is said here")
+
+
+def test_joined_rest(user, tmp_path):
+    """What needs rights in there: hooks at each time, a time namespace, sysctls, a tmpfs, a terminal."""
+    pod = user.container(OWN, args=["/bin/sleep", "100"])
+    pod.detach()
+    marks = user.top / "run/marks"
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", f"readlink /proc/self/ns/user >>{marks}; ls -l /proc/$(sed 's/.*\"pid\": *\\([0-9]*\\).*/\\1/' | tr -d '\\n')/ns/net >/dev/null && echo seen >>{marks}"]}
+    c = joined(user, pod.pid, OWN, hooks={"createRuntime": [hook]}, process={"oomScoreAdj": 321}, linux={"sysctl": {"net.ipv4.ip_default_ttl": "33"}}, args=shell(
+        "cat /proc/sys/net/ipv4/ip_default_ttl /proc/self/timens_offsets /proc/self/oom_score_adj; stat -f -c %T /t"))
+    c.config["linux"]["namespaces"].append({"type": "time"})
+    c.config["linux"]["timeOffsets"] = {"boottime": {"secs": 1000000}}
+    c.config["mounts"].append(tmpfs("/t"))
+    c.bundle.write(c.config)
+    assert c.run().out.split() == ["33", "monotonic", "0", "0", "boottime", "1000000", "0", "321", "tmpfs"]
+    assert marks.read_text().split() == [os.readlink("/proc/self/ns/user"), "seen"]
+    pty, slave = os.openpty()
+    t = joined(user, pod.pid, OWN, process={"terminal": True}, args=shell("tty; ls -l /dev/console"))
+    p = t.runtime.popen("run", "--bundle", t.bundle.path, t.id, stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    assert b"/dev/console" in read_until(pty, b"/dev/console")
+    assert p.wait(scaled(10)) == 0
+    os.close(pty)
+
+
+@pytest.fixture
+def someones(user):
+    """Where the user finds a user namespace that it has no right to: root's child, and one that the user made in a namespace of its own."""
+    made = []
+
+    def make(*argv):
+        p = subprocess.Popen([*argv, "sh", "-c", "echo; exec sleep 100"], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        p.stdout.readline()
+        at = user.top / f"run/ns{len(made)}"
+        at.touch()
+        subprocess.run(["busybox", "mount", "-o", "bind", f"/proc/{p.pid}/ns/user", at], check=True)
+        made.append((p, at))
+        return at
+    yield make
+    for p, at in made:
+        subprocess.run(["busybox", "umount", at], check=True)
+        p.kill()
+        p.communicate()
+
+
+def test_no_right_to_a_user_namespace(user, someones):
+    def error(path, text):
+        c = user.container(OWN)
+        c.config["linux"].update(userns(user=str(path)))
+        for name in ("uidMappings", "gidMappings"):
+            c.config["linux"].pop(name, None)
+        c.bundle.write(c.config)
+        place = rf"config\.json{PLACE}: linux\.namespaces\[6\]\.path: \"{re.escape(str(path))}\" — "
+        c.fails("create", match=place + text)
+        assert re.search(text, user.hull.call("check", "--bundle", c.bundle.path).out)
+    error("/proc/1/ns/user", "permission denied")
+    error("/no/such", "no such file or directory")
+    error("/dev/null", "is not a namespace")
+    error("/proc/self/ns/net", 'is a namespace of type "network", not "user"')
+    error("/proc/self/ns/user", "is the caller's own user namespace, in which it has no rights")
+    error(someones("unshare", "-U"), rf"belongs to uid 0: the caller, uid {UID} without CAP_SYS_ADMIN, has no right to it")
+    mine = someones(*user.hull.as_user("unshare", "-Ur"))
+    user.hull.prefix = without_capabilities()
+    error(mine, "was not made from the caller's own user namespace: it has no right to it")
+    user.hull.prefix = []
+
+
+def test_a_user_namespace_within_one(user, someones):
+    """The owner of the outer one has all rights in it and below (user_namespaces(7))."""
+    nested = someones(*user.hull.as_user("unshare", "-Ur", "unshare", "-Ur"))
+    c = user.container(OWN, args=["/bin/readlink", "/proc/self/ns/user"])
+    c.config["linux"].update(userns(user=str(nested)))
+    c.bundle.write(c.config)
+    assert c.run().out == f"user:[{nested.stat().st_ino}]\n"
+    empty = someones(*user.hull.as_user("unshare", "-U"))
+    c.config["linux"].update(userns(user=str(empty)))
+    for name in ("uidMappings", "gidMappings"):
+        del c.config["linux"][name]
+    c.bundle.write(c.config)
+    c.fails("run", match=rf"config\.json{PLACE}: linux\.uidMappings: the user namespace maps no id 0, as which the container is set up")
 
 
 # --- cgroups ---
@@ -543,6 +692,27 @@ def test_beside_the_callers_own(user):
 # --- root of somebody's user namespace ---
 
 INSIDE = pytest.mark.parametrize("unshare", [pytest.param(["unshare", "-Ur"], id="host's mounts"), pytest.param(["unshare", "-Urm"], id="own mounts")])
+
+
+@MAPS
+def test_joined_with_limits(user, maps):
+    """Where the caller's right to the cgroup counts: before it has become somebody else."""
+    top = delegate("given")
+    session = delegate("given", where="/session")
+    pod = user.container(maps, args=["/bin/sleep", "100"])
+    pod.detach()
+    user.hull.before = enter(session)
+    limits = {"resources": {"pids": {"limit": 1}}} if needs_v1_or_enabled(top) else {}
+    c = joined(user, pod.pid, maps, "network", cgroup=f"{top}/box", args=["/bin/sleep", "100"], linux=limits)
+    c.detach()
+    assert paths_of(c.pid) == [f"{top}/box"] * len(snapshot.hierarchies())
+    if limits:
+        assert file_of("pids", top, "pids.max").read_text() == "1\n"
+    assert c.exec(c.id, "/bin/cat", "/proc/1/comm").out == "sleep\n"
+    c.delete("--force")
+    user.hull.before = []
+    undelegate(session)
+    undelegate(top)
 
 
 @INSIDE

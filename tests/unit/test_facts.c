@@ -21,6 +21,7 @@ static bool refused(struct oci_namespace *ns, size_t n)
 	struct oci_linux l = { .namespaces = ns, .n_namespaces = n };
 	struct oci_config cfg = { .linux_ = &l, .mounts = &sysfs, .n_mounts = 1 };
 	struct oci_namespace mnt[2] = { { .type = OCI_NS_MOUNT } };
+	struct oci_arena arena = { 0 };
 	struct facts f;
 	struct err e;
 
@@ -30,7 +31,8 @@ static bool refused(struct oci_namespace *ns, size_t n)
 	}
 	ck_assert_int_eq(facts_detect(&f, &e), 0);
 	f.euid = 1000; /* what only root is asked about is another matter */
-	ck_assert_int_eq(facts_detect_for(&f, &cfg, &e), 0);
+	ck_assert_int_eq(facts_detect_for(&f, &cfg, &arena, &e), 0);
+	oci_arena_release(&arena);
 	return f.sysfs_refused;
 }
 
