@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""tests/engines: Docker, podman, buildah and containerd on the runtime, in the world of tests/integration: its network has the loopback, and a veth to
+"""tests/engines: Docker, podman, buildah, containerd and its CRI on the runtime, in the world of tests/integration: its network has the loopback, and a veth to
 a namespace that plays another machine.
 
 The engines' directories are private here; what they keep for themselves there isn't compared, all else is. Marker `long`: not in `./dev test`."""
@@ -13,6 +13,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1] / "integration")]
 
+import cri  # noqa: E402
 import daemons  # noqa: E402
 import images  # noqa: E402
 import podmans  # noqa: E402
@@ -21,6 +22,7 @@ from harness.clock import scaled  # noqa: E402
 from harness.fixtures import *  # noqa: E402,F401,F403
 from harness.fixtures import parent_cgroup  # noqa: E402,F401
 from harness.runtime import Runtime, ids_in, wait_for  # noqa: E402
+from kubepods import Pod  # noqa: E402
 from terminals import Terminal  # noqa: E402
 
 PRIVATE = ("/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/cni", "/etc/cni/net.d", "/etc/containerd", "/etc/docker",
@@ -139,6 +141,32 @@ def docker(engine, dockerd):
     clean(engine)
     for root in dockerd.state_roots():
         wait_for(lambda: ids_in(root) == [], 5, f"{root} to be empty", lambda: ids_in(root))
+
+
+@pytest.fixture(scope="module", params=[
+    pytest.param("", id="containerd"),
+    pytest.param("newer", id="containerd 2", marks=[pytest.mark.long, pytest.mark.skipif(not cri.NEWER.exists(), reason="no containerd 2: ./dev containerd-2")])])
+def node(request, work, image, program, parent_cgroup, tmp_path_factory):
+    """A client of containerd's CRI. Bridge and directories that containerd keeps come with the first pod."""
+    top = tmp_path_factory.mktemp("node")
+    with cri.containerd(top / "etc", program, [image, images.make_pause(top)], newer=bool(request.param)) as client:
+        Pod(client, parent_cgroup, top).run().remove()
+        yield client
+
+
+@pytest.fixture
+def pod(engine, parent_cgroup, tmp_path):
+    """pod(…) → kubepods.Pod, not yet run; for an engine that is a client of CRI. Afterwards no pod is left: not for containerd, not for the runtime."""
+    made = []
+
+    def make(**how):
+        made.append(Pod(engine, parent_cgroup, tmp_path, **how))
+        return made[-1]
+    yield make
+    for each in made:
+        each.remove()
+    assert not engine("ListPodSandbox").items and not engine("ListContainers").containers
+    assert ids_in(Path("/run/containerd/runc/k8s.io")) == [], "left in the runtime's state root"
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of these tests, made without any engine."""
+"""The images of these tests, made without any engine."""
 import hashlib
 import io
 import json
@@ -8,9 +8,12 @@ import shutil
 import subprocess
 import tarfile
 
+from pathlib import Path
+
 from harness import programs
 
 NAME = "localhost/box:latest"
+PAUSE = "localhost/pause:1"  # of a pod's sandbox
 PAGE = "hello from the box\n"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -35,19 +38,31 @@ def _add(archive, name, data):
     archive.addfile(info, io.BytesIO(data))
 
 
-def make(top):
-    """Path of a tar file with NAME in it, as `docker save` writes it."""
-    make_rootfs(top / "rootfs")
+def pack(out, rootfs, name, command):
+    """Write a tar file with an image of one layer in it, as `docker save` does; its path."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as t:
-        t.add(top / "rootfs", ".")
+        t.add(rootfs, ".")
     digest = hashlib.sha256(layer.getvalue()).hexdigest()
     config = json.dumps({
-        "architecture": "amd64", "os": "linux", "created": "2023-11-14T22:13:20Z", "config": {"Env": [PATH], "Cmd": ["sh"]},
+        "architecture": "amd64", "os": "linux", "created": "2023-11-14T22:13:20Z", "config": {"Env": [PATH], "Cmd": command},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}, "history": [{"created": "2023-11-14T22:13:20Z"}]}).encode()
-    name = hashlib.sha256(config).hexdigest() + ".json"
-    with tarfile.open(top / "image.tar", "w") as t:
-        _add(t, "manifest.json", json.dumps([{"Config": name, "RepoTags": [NAME], "Layers": [f"{digest}/layer.tar"]}]).encode())
-        _add(t, name, config)
+    file = hashlib.sha256(config).hexdigest() + ".json"
+    with tarfile.open(out, "w") as t:
+        _add(t, "manifest.json", json.dumps([{"Config": file, "RepoTags": [name], "Layers": [f"{digest}/layer.tar"]}]).encode())
+        _add(t, file, config)
         _add(t, f"{digest}/layer.tar", layer.getvalue())
-    return top / "image.tar"
+    return out
+
+
+def make(top):
+    """Path of a tar file with NAME in it."""
+    make_rootfs(top / "rootfs")
+    return pack(top / "image.tar", top / "rootfs", NAME, ["sh"])
+
+
+def make_pause(top):
+    """The same with PAUSE: one program and nothing else, not even the directories that a runtime mounts on."""
+    (top / "pause").mkdir()
+    shutil.copy(programs.build("pause", Path(__file__).resolve().parent), top / "pause/pause")
+    return pack(top / "pause.tar", top / "pause", PAUSE, ["/pause"])
