@@ -3,7 +3,7 @@
 
 struct exec_args {
 	struct hull_exec_opts o;
-	struct opt_list env, caps, gids;
+	struct opt_list env, caps, gids, cgroups;
 };
 
 #define EXEC_STR(m, name, letter, arg, help) O_STR(struct exec_args, o.m, name, letter, arg, help)
@@ -25,7 +25,7 @@ static const struct opt exec_opts[] = {
 	EXEC_FLAG(no_new_privs, "no-new-privs", 0, "set no_new_privs"),
 	O_CSV(struct exec_args, caps, "cap", 'c', "CAP", "add a capability; may be given again"),
 	O_UINT(struct exec_args, o.preserve_fds, "preserve-fds", 0, "N", "pass N more descriptors, beginning with 3"),
-	EXEC_STR(cgroup, "cgroup", 0, "PATH", "cgroup below the container's"),
+	O_LIST(struct exec_args, cgroups, "cgroup", 0, "[CONTROLLER:]PATH", "cgroup below the container's; on v1 one a controller"),
 	EXEC_FLAG(ignore_paused, "ignore-paused", 0, "also in a paused container"),
 };
 
@@ -47,6 +47,8 @@ static int run_exec(struct cli *c, struct err *e)
 	o->n_caps = a->caps.n;
 	o->additional_gids = a->gids.v;
 	o->n_additional_gids = a->gids.n;
+	o->cgroups = a->cgroups.v;
+	o->n_cgroups = a->cgroups.n;
 	o->preserve_fds += c->listen_fds;
 	return hull_exec(&c->hull, c->args[0], o, &c->status, e);
 }

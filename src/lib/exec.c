@@ -64,24 +64,17 @@ static int check_status(const struct execution *x, const struct hull_exec_opts *
 	return 0;
 }
 
-/* A sub-cgroup of the container's own, which must exist. */
 static int open_cgroup(struct execution *x, const struct hull_exec_opts *o, struct err *e)
 {
-	const char *path = state_rec_cgroup(&x->c.rec), *sub = o->cgroup;
+	const char *path = state_rec_cgroup(&x->c.rec);
 	int r = cg_layout_detect(&x->facts.cg, e);
 
 	if (r < 0)
 		return r;
 	if (!path) {
 		cg_none(&x->cg);
-		return sub ? err_set(e, ERR_STATE, 0, "--cgroup %s: container \"%s\" has no cgroup", sub, x->c.rec.id) : 0;
+		return o->n_cgroups ? err_set(e, ERR_STATE, 0, "--cgroup %s: container \"%s\" has no cgroup", o->cgroups[0], x->c.rec.id) : 0;
 	}
-	while (sub && *sub == '/')
-		sub++;
-	if (sub && (strstr(sub, "..") || strchr(sub, ':')))
-		return err_set(e, ERR_USAGE, 0, "--cgroup \"%s\" — must be a path below the container's cgroup, without \"..\" and controllers", o->cgroup);
-	if (sub && *sub)
-		path = oci_arena_printf(x->arena, "%s/%s", path, sub);
 	r = cg_open(&x->facts.cg, path, &x->cg, e);
 	if (r < 0)
 		return r;
@@ -91,7 +84,7 @@ static int open_cgroup(struct execution *x, const struct hull_exec_opts *o, stru
 			x->facts.cg.h[i].absent = true; /* a directory with init in it can't have been removed: it never was there */
 		else if (x->cg.dfd[i] < 0)
 			return err_set(e, ERR_STATE, ENOENT, "cgroup %s of container \"%s\" in hierarchy \"%s\"", path, x->c.rec.id, x->facts.cg.h[i].dir);
-	return 0;
+	return exec_choose_cgroup(&x->cg, o, x->c.rec.id, x->arena, e);
 }
 
 static bool has_ptrace(const struct oci_config *cfg)
@@ -305,7 +298,7 @@ static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret
 
 	if (r < 0)
 		return r;
-	r = spawn(x, !o->cgroup, e);
+	r = spawn(x, o->n_cgroups == 0, e);
 	if (r == 0)
 		r = join_rdt(x, e);
 	if (r == 0)

@@ -46,9 +46,10 @@ int hull_run(const struct hull *h, const char *id, const struct hull_create_opts
 struct hull_exec_opts {
 	const char *process_file; /* --process, or NULL: args + options below over the container's own process */
 	const char *const *args; size_t n_args;
-	const char *cwd, *user, *cgroup, *process_label, *apparmor;
+	const char *cwd, *user, *process_label, *apparmor;
 	const char *const *env; size_t n_env;
 	const char *const *caps; size_t n_caps;
+	const char *const *cgroups; size_t n_cgroups; /* [CONTROLLER[,CONTROLLER]…:]PATH */
 	const char *const *additional_gids; size_t n_additional_gids;
 	const char *console_socket, *pid_file, *pidfd_socket;
 	bool tty, detach, no_new_privs, ignore_paused;

@@ -6,7 +6,7 @@ lib_sources = \
 	src/lib/create.c src/lib/create.h \
 	src/lib/delete.c \
 	src/lib/events.c \
-	src/lib/exec.c src/lib/exec.h src/lib/exec_process.c \
+	src/lib/exec.c src/lib/exec.h src/lib/exec_cgroup.c src/lib/exec_process.c \
 	src/lib/features.c \
 	src/lib/exit.c \
 	src/lib/hull.h \

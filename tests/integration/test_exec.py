@@ -11,7 +11,7 @@ import pytest
 from harness import snapshot
 from harness.clock import scaled
 from harness.config import DELETE, namespaces
-from harness.needs import skip_without
+from harness.needs import needs, skip_without
 from harness.runtime import wait_for
 from test_process import bits, caps
 
@@ -387,8 +387,41 @@ def test_sub_cgroup(running, hull):
         wait_for(lambda: [programs_in(place) for place in places] == [["sleep"]] * len(places), 10, "the program, alone in every sub-cgroup")
         os.kill(int((places[0] / "cgroup.procs").read_text()), 9)
         assert p.wait(10) == 137
-    for bad in ("..", "sub/../..", "cpu:sub", "/../x"):
+    for bad in ("..", "sub/../..", "a:b:c", "/../x"):
         hull.fails("exec", "--cgroup", bad, c.id, "/bin/true", rc=255, match=rf"(exec in {c.id}: )?--cgroup \"{re.escape(bad)}\" — must be a path below the container's cgroup, .*")
+
+
+def cgroup_lines(c):
+    """controllers → path, as the kernel has it for a program of exec; what isn't mounted here is nobody's."""
+    mounted = {h.name for h in snapshot.hierarchies()}
+    found = [line.split(":")[1:] for line in c.out.splitlines()]
+    return {n: p for n, p in found if n.removeprefix("name=") in mounted or (n == "" and "unified" in mounted)}
+
+
+@needs("cgroup v1")
+def test_sub_cgroup_by_controller(running, hull):
+    """--cgroup CONTROLLER[,CONTROLLER]:PATH, given again: the others stay where the container is."""
+    c = running()
+    where = dict(zip(("pids", "cpuacct", "memory"), ("a/b", "c", "c")))
+    for controller, sub in where.items():
+        c.cgroup_file(controller, sub).mkdir(parents=True)
+    before = cgroup_lines(hull("exec", c.id, "/bin/cat", "/proc/self/cgroup"))
+    seen = cgroup_lines(hull("exec", "--cgroup", "pids:a/b", "--cgroup=cpuacct,memory:/c", c.id, "/bin/cat", "/proc/self/cgroup"))
+    assert {n: p for n, p in seen.items() if before[n] != p} == {n: f"/{s}" for n, s in where.items()}
+    for options, text in ((("pids:a", "sub"), '"sub" — more than one need their controllers: CONTROLLER:PATH'),
+                          (("pids:a", "memory,pids:c"), '"memory,pids:c" — the cgroup of controller pids has been named before'),
+                          (("nonsense:a",), '"nonsense:a" — "nonsense" is no controller of this host'),
+                          ((":a",), '":a" — "" is no controller of this host'),
+                          (("pids:../x",), '"pids:../x" — must be a path below the container\'s cgroup, without ".."')):
+        hull.fails("exec", *(f"--cgroup={o}" for o in options), c.id, "/bin/true", rc=255, match=rf"(exec in {c.id}: )?--cgroup {re.escape(text)}")
+    hull.fails("exec", "--cgroup=pids:none", c.id, "/bin/true", rc=255,
+               match=rf"(exec in {c.id}: )?cgroup {c.cgroup}/none of container .* in hierarchy \"pids\": no such file or directory")
+
+
+@needs("a pure cgroup v2 layout")
+def test_sub_cgroup_by_controller_on_v2(running, hull):
+    hull.fails("exec", "--cgroup=memory:sub", running().id, "/bin/true", rc=255,
+               match=r'.*--cgroup "memory:sub" — on cgroup v2 all controllers have one cgroup: a path without "memory:"')
 
 
 def test_every_property_of_a_process_document(container, hull, tmp_path):
