@@ -158,6 +158,7 @@ struct plan {
 	bool container_hooks;      /* createContainer or startContainer hooks */
 	bool host_hooks;           /* prestart or createRuntime hooks run at create */
 	bool late_writes;
+	bool warned_slave;         /* that a shared volume of a user namespace sends nothing to the host */
 	struct plan_rdt rdt;
 	struct plan_outer outer;
 	const char *birth_userns;  /* host path of the user namespace that hull-init is born in (facts.joins_userns), else NULL */

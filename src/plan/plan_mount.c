@@ -65,6 +65,17 @@ static int check_destination(struct plan *p, const struct mount_job *j, struct e
 	return err_config(e, at, "\"%s\" — inside /proc only cpuinfo, meminfo, stat, uptime and their like may be covered", j->m->destination);
 }
 
+/* The copy of a mount namespace for another user namespace is a slave, whatever the mounts were: what comes from the host arrives, nothing goes back (mount_namespaces(7),
+ * "Restrictions on mount namespaces"). Engines ask for rshared by default in places, so it is no error. */
+static void warn_slave(struct plan *p, const struct mount_job *j)
+{
+	if (!j->w.bind || !(j->w.prop & MS_SHARED) || p->warned_slave || (p->hdr.userns == USERNS_NONE && !p->facts->foreign_mounts))
+		return;
+	p->warned_slave = true;
+	log_warn("%s.options: \"%sshared\": in a user namespace it is a slave of the host's: mounts of the host arrive, the container's own don't reach the host", j->where,
+		 j->w.prop & MS_REC ? "r" : "");
+}
+
 /* What the configuration wants shared or unbindable is set last, when everything below it is mounted. */
 static void add_late_propagation(struct plan *p, int16_t slot, const struct mount_job *j)
 {
@@ -73,6 +84,7 @@ static void add_late_propagation(struct plan *p, int16_t slot, const struct moun
 
 	if (!(prop & LATE_PROP))
 		return;
+	warn_slave(p, j);
 	/* The mounts of a user namespace are copies, which are slaves of what was made here: I sets its own, found by their place. */
 	struct bpath at = own ? plan_path(p, j->at) : (struct bpath){ 0 };
 	struct step *late = plan_step(p, STEP_PROPAGATION, PH_MASK, own ? WHO_I : WHO_S, j->where);

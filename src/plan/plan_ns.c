@@ -134,7 +134,7 @@ static int add_userns(struct plan *p, struct err *e)
 	}
 	p->hdr.userns = pid && !pid->path ? USERNS_FIRST : USERNS_KEEPER;
 	if (proc && proc->terminal.v && (!mnt || mnt->path))
-		return err_config(e, "process.terminal", "true — in a user namespace it needs a new mount namespace, for /dev/console");
+		return err_config(e, "process.terminal", "true — in a user namespace it needs a new mount namespace: the container's process mounts /dev/console, and has no right to in another one");
 	return add_maps(p, user->path != NULL, e);
 }
 

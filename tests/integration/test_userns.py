@@ -434,6 +434,34 @@ def test_tmpcopyup(container):
     assert (seen["of-the-image"]["uid"], seen["of-the-image"]["gid"]) == (5, 6)
 
 
+def test_a_shared_volume(container, hull, tmp_path):
+    """The host's mounts arrive, the container's stay there: said once."""
+    from harness import snapshot, world
+    from harness.runtime import wait_for
+    volume = tmp_path / "volume"
+    (volume / "in").mkdir(parents=True)
+    (volume / "out").mkdir()
+    volume.chmod(0o777)
+    world.mount(str(volume), str(volume), None, world.MS_BIND)
+    world.mount(None, str(volume), None, world.MS_SHARED)
+    names = ["CAP_SYS_ADMIN"]
+    c = container(mounts=[*MOUNTS, bind(volume, "/vol", "rbind", "rshared"), bind(volume, "/again", "rbind", "rshared")],
+                  process={"capabilities": {s: names for s in ("bounding", "permitted", "effective")}},
+                  args=["/bin/sh", "-c", "mount -t tmpfs x /vol/out; until grep -q ' /vol/in ' /proc/self/mountinfo; do sleep 0.1; done; grep -c ' /vol/' /proc/self/mountinfo >/vol/seen; exec sleep 100"],
+                  **changes())
+    try:
+        r = hull("--log-level", "warning", "run", "--detach", "--bundle", c.bundle.path, c.id)
+        assert r.err.count("mounts[") == 1 and "in a user namespace it is a slave of the host's" in r.err
+        world.mount("x", str(volume / "in"), "tmpfs", 0)
+        wait_for(lambda: (volume / "seen").exists() and (volume / "seen").read_text(), 10, "the host's mount in the container")
+        assert (volume / "seen").read_text() == "2\n"
+        assert not any(str(volume / "out") in line for line in snapshot.mounts())
+        world.umount(str(volume / "in"))
+        c.delete("--force")
+    finally:
+        world.umount(str(volume))
+
+
 # --- nobody can come between ---
 
 SEIZER = r"""
