@@ -249,6 +249,17 @@ static void show_status(void)
 	close_group('}');
 }
 
+/* keyctl(2): KEYCTL_GET_SECURITY. Empty where no security module labels keys. */
+static void session_keyring_label(void)
+{
+	char label[256] = "";
+
+	if (syscall(SYS_keyctl, 17, -3, label, sizeof(label) - 1) < 0)
+		label[0] = '\0';
+	key("session_keyring_label");
+	str(label);
+}
+
 static void show_ids(void)
 {
 	uid_t r, e, s;
@@ -280,6 +291,7 @@ static void show_ids(void)
 	number("nnp", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
 	/* keyctl(2): KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING */
 	number("session_keyring", syscall(SYS_keyctl, 0, -3, 0));
+	session_keyring_label();
 	number("dumpable", prctl(PR_GET_DUMPABLE, 0, 0, 0, 0));
 	number("securebits", prctl(PR_GET_SECUREBITS, 0, 0, 0, 0));
 	number("keepcaps", prctl(PR_GET_KEEPCAPS, 0, 0, 0, 0));

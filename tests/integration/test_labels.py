@@ -96,12 +96,18 @@ def test_profile_that_is_not_loaded(container):
 
 # --- SELinux ---
 
+def label_files(c, label=FILES, *names):
+    """The whole rootfs, or what is named in it."""
+    subprocess.run(["chcon", "-R", label, *([c.bundle.rootfs / n for n in names] or [c.bundle.rootfs])], check=True, timeout=60)
+
+
 @with_selinux
+@pytest.mark.parametrize("nnp", [True, False])
 @pytest.mark.parametrize("uid", [0, 1000])
-def test_label(container, hull, uid):
-    c = container(args=["/bin/sleep", "1000"], process={"selinuxLabel": PROCESS, "noNewPrivileges": False, "user": {"uid": uid, "gid": uid}},
+def test_label(container, hull, uid, nnp):
+    c = container(args=["/bin/sleep", "1000"], process={"selinuxLabel": PROCESS, "noNewPrivileges": nnp, "user": {"uid": uid, "gid": uid}},
                   linux={"mountLabel": FILES})
-    subprocess.run(["chcon", "-R", FILES, c.bundle.rootfs], check=True, timeout=60)
+    label_files(c)
     c.detach()
     assert Path(f"/proc/{c.pid}/attr/current").read_text().rstrip("\0") == PROCESS
     seen = hull("exec", c.id, "/bin/probe", "--read", "/proc/self/attr/current", "--read", "/proc/kcore").json()
@@ -110,8 +116,44 @@ def test_label(container, hull, uid):
     labelled = [line for line in seen["mountinfo"] if f"context=\"{FILES}\"" in line or f"context={FILES}" in line]
     assert {line.split()[4] for line in labelled} >= {"/dev", "/dev/pts", "/dev/shm", "/proc/kcore"}, seen["mountinfo"]
     assert not any(line.split()[4] in ("/proc", "/sys") for line in labelled)
-    other = PROCESS.replace("c1,c2", "c3")
+    other = PROCESS.replace("c1,c2", "c1.c3")  # may use what has c1 and c2
     assert current(hull("exec", "--process-label", other, c.id, "/bin/probe", "--read", "/proc/self/attr/current").json()) == other
+
+
+@with_selinux
+def test_label_of_the_session_keyring(container):
+    c = container(args=PROBE, process={"selinuxLabel": PROCESS})
+    label_files(c)
+    seen = c.probe()
+    assert (current(seen), seen["session_keyring_label"]) == (PROCESS, PROCESS)
+
+
+@with_selinux
+def test_the_policy_is_enforced(container):
+    """A file of other categories can neither be read nor written by the container's root."""
+    assert Path("/sys/fs/selinux/enforce").read_text() == "1"
+    c = container(args=[*PROBE, "--read", "/tmp/other", "--read", "/tmp/denied"], process={"selinuxLabel": PROCESS}, root={"readonly": False})
+    for name in ("denied", "other"):
+        (c.bundle.rootfs / "tmp" / name).write_text("some")
+    label_files(c)
+    label_files(c, FILES.replace("c1,c2", "c7"), "tmp/denied")
+    seen = c.probe()
+    assert {what: seen[what]["errno"] for what in ("read /tmp/other", "write /tmp/other", "read /tmp/denied", "write /tmp/denied")} == {
+        "read /tmp/other": "0", "write /tmp/other": "0", "read /tmp/denied": "EACCES", "write /tmp/denied": "EACCES"}
+
+
+@with_selinux
+def test_a_program_that_the_label_may_not_enter(container):
+    """container_t is entered by container_file_t only: the error comes from execve, before anything of the container has run."""
+    c = container(args=["/bin/probe"], process={"selinuxLabel": PROCESS})
+    label_files(c, "system_u:object_r:bin_t:s0", "bin")
+    c.fails("run", match=r"run \S+: exec /bin/probe \(process\.args\[0\]\): permission denied")
+
+
+@with_selinux
+def test_features_have_selinux(hull):
+    linux = hull("features").json()["linux"]
+    assert (linux["selinux"], linux["apparmor"]) == ({"enabled": True}, {"enabled": True})
 
 
 @with_selinux

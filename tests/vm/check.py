@@ -60,7 +60,7 @@ def make_command(machine, shard, shards, pytest_args, suites):
              f"export PYTHONPATH=tests/vm/guest HULL_VM_SHARD={shard}/{shards}", SUITE]
     if shard == 0 and "oci-validation" in suites:
         lines.append("sh tests/oci-validation/run.sh build/hull")
-    wanted = [f"tests/{s}" for s in suites if s != "oci-validation" and (s != "systemd" or machine.init == vm.SYSTEMD)]
+    wanted = [f"tests/{s}" for s in suites if s != "oci-validation" and (s != "systemd" or machine.has_systemd)]
     lines += [shlex.join(["suite", *pytest, *where]) for where in ([[w] for w in wanted] or [[]])]
     return "\n".join([*lines, "exit $status"]) + "\n"
 
@@ -82,7 +82,7 @@ class Run:
 
     def _line(self, line):
         if line.startswith("ready "):
-            self.kernel = line.split()[1]
+            self.kernel = line.removeprefix("ready ")
             return
         self.lines.append(line)
         told = json.loads(line)
@@ -116,8 +116,8 @@ def check(names, out, seconds, pytest_args, suites):
     """Run them all; the matrix."""
     shards = max(1, JOBS // len(names))
     runs = [Run(vm.MACHINES[name], out / name, shards, pytest_args, suites) for name in names]
-    for kernel in {run.machine.kernel for run in runs}:
-        vm.images(kernel)
+    for machine in {(run.machine.kernel, run.machine.root): run.machine for run in runs}.values():
+        vm.images(machine)
     with tempfile.TemporaryDirectory(prefix="hull-vm-tree.") as tree:
         make_tree(Path(tree))
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:

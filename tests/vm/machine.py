@@ -18,8 +18,10 @@ TRIES = 3  # under emulation a kernel crashes now and then while it boots
 
 PLAIN = "/job/tree/tests/vm/guest/pid1"
 SYSTEMD = "/lib/systemd/systemd"
+LABELLED = "/job/tree/tests/vm/guest/init.selinux"  # systemd, on files with labels
 V2 = "systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all"
 V1 = "systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"
+SELINUX = "security=selinux selinux=1 enforcing=1"
 CMDLINE = ("console=ttyS0 quiet loglevel=3 panic=-1 reboot=t mitigations=off nokaslr nowatchdog tsc=reliable no_timer_check random.trust_cpu=on "
            "rcupdate.rcu_expedited=1 norandmaps init_on_alloc=0 net.ifnames=0 systemd.unit=hull-vm.target systemd.show_status=0")
 # What costs an emulator most, taken away because no test looks at it: with norandmaps (addresses that don't change from one process to the next let it use
@@ -34,6 +36,11 @@ class Machine:
     kernel: str  # the Debian suite that it comes from
     init: str
     cmdline: str
+    root: str = ""  # which root file system: "", or "selinux"
+
+    @property
+    def has_systemd(self):
+        return self.init != PLAIN
 
 
 OLD, NEW = "bookworm", "trixie-backports"  # Linux 6.1 and the newest that Debian 13 can run
@@ -41,6 +48,7 @@ MACHINES = {m.name: m for m in (
     Machine("v2-6.1", "cgroup v2, no systemd, Linux 6.1", OLD, PLAIN, V2),
     Machine("systemd-6.1", "cgroup v2, systemd, Linux 6.1", OLD, SYSTEMD, V2),
     Machine("v1-6.1", "cgroup v1, systemd, Linux 6.1", OLD, SYSTEMD, V1),
+    Machine("selinux-6.1", "SELinux enforcing, cgroup v2, systemd, Linux 6.1", OLD, LABELLED, f"{V2} {SELINUX}", "selinux"),
     Machine("v2-7", "cgroup v2, no systemd, Linux 7", NEW, PLAIN, V2),
     Machine("systemd-7", "cgroup v2, systemd, Linux 7", NEW, SYSTEMD, V2),
     Machine("v1-7", "cgroup v1, systemd, Linux 7", NEW, SYSTEMD, V1),
@@ -61,11 +69,11 @@ def accelerator():
     return ["-accel", "tcg,thread=multi", "-cpu", ",".join(["max", *(f"-{f}" for f in DEAR), *(["-cx16"] if major < 8 else [])])]
 
 
-def images(kernel):
+def images(machine):
     """Directories of kernel and root file system, made when they are missing."""
-    done = subprocess.run([HERE / "images", kernel], stdout=subprocess.PIPE, text=True, check=False, timeout=3600)
+    done = subprocess.run([HERE / "images", machine.kernel, *filter(None, [machine.root])], stdout=subprocess.PIPE, text=True, check=False, timeout=3600)
     if done.returncode != 0:
-        raise MachineError(f"no images for {kernel}")
+        raise MachineError(f"no images for {machine.name}")
     return map(Path, done.stdout.split())
 
 
@@ -131,7 +139,7 @@ def _follow(process, report, deadline, on_line):
 
 def run(machine, tree, command, out, *, cpus=1, seconds=600, on_line=lambda line: None):
     """Exit status of `command` (a shell script that begins in the copy of `tree`). Its output and the console are files in `out`."""
-    kernel, root = images(machine.kernel)
+    kernel, root = images(machine)
     out.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="hull-vm.") as work:

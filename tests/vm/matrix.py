@@ -49,10 +49,10 @@ def total(matrix):
 
 def as_text(matrix):
     """The table and, for each machine, why tests were skipped."""
-    lines = [f"{'machine':<14}{'kernel':<28}{'suite':<18}{'passed':>8}{'failed':>8}{'skipped':>8}"]
+    lines = [f"{'machine':<14}{'kernel, labels':<44}{'suite':<18}{'passed':>8}{'failed':>8}{'skipped':>8}"]
     for name, machine in matrix.items():
         lines.append(f"{name:<14}commit {machine['commit']}, {machine['minutes']} minutes")
-        lines += [f"{name:<14}{machine['kernel']:<28}{suite:<18}{cell['passed']:>8}{cell['failed']:>8}{cell['skipped']:>8}"
+        lines += [f"{name:<14}{machine['kernel']:<44}{suite:<18}{cell['passed']:>8}{cell['failed']:>8}{cell['skipped']:>8}"
                   for suite, cell in machine["suites"].items()]
         if machine["error"]:
             lines.append(f"{name:<14}{machine['error']}")
@@ -65,7 +65,7 @@ def as_text(matrix):
 
 def as_markdown(matrix, titles):
     """The block of README.md: one row a machine, one column a suite, then the reasons with their sum over all machines."""
-    rows = ["| machine | kernel | commit | " + " | ".join(SUITES) + " |", "|---|---|---|" + "---|" * len(SUITES)]
+    rows = ["| machine | kernel, labels | commit | " + " | ".join(SUITES) + " |", "|---|---|---|" + "---|" * len(SUITES)]
     for name, machine in matrix.items():
         cells = [machine["suites"].get(s) for s in SUITES]
         rows.append(f"| {titles[name]} | {machine['kernel']} | {machine['commit']} | " +

@@ -8,6 +8,7 @@ import errno
 import functools
 import importlib.util
 import os
+import pwd
 import re
 import shutil
 from pathlib import Path
@@ -93,6 +94,13 @@ def _selinux():
     return Path("/sys/fs/selinux/enforce").exists()
 
 
+def _has_user(uid):
+    try:
+        return bool(pwd.getpwuid(uid))
+    except KeyError:
+        return False
+
+
 def _withheld():
     """Of the capabilities that the kernel knows one isn't in the bounding set."""
     own = int(re.search(r"CapBnd:\s*(\w+)", Path("/proc/self/status").read_text()).group(1), 16)
@@ -113,6 +121,7 @@ FEATURES = {
     "no net_cls hierarchy": lambda: not (snapshot.CGROUP_ROOT / "net_cls/tasks").exists(),
     "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
     "systemd": lambda: Path("/run/systemd/system").is_dir(),
+    "a manager of user 1000 (user@.service)": lambda: Path("/run/systemd/system").is_dir() and Path("/lib/systemd/user/dbus.socket").exists() and _has_user(1000),
     "detached mounts that stay (not on Linux 7.3)": _tree_stays,
     "detached mounts that go (Linux 7.3)": lambda: not _tree_stays(),
     "newuidmap, newgidmap and /etc/subuid": rootless.has_sub_ids,

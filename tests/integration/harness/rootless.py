@@ -38,6 +38,7 @@ def add_user(bind, where):
 
 class UserRuntime(Runtime):
     """The runtime as the user calls it: its state root is XDG_RUNTIME_DIR/hull."""
+    uid, gid = UID, GID
 
     def __init__(self, program, tmp, top):
         super().__init__(program, tmp)
@@ -51,31 +52,39 @@ class UserRuntime(Runtime):
     def as_user(self, *argv):
         """argv of a command of the user's."""
         env = [f"{k}={v}" for k, v in self.environment.items()]
-        return [*self.before, "setpriv", f"--reuid={UID}", f"--regid={GID}", "--clear-groups", "--inh-caps=-all", "env", "-i", *env, *self.prefix,
+        return [*self.before, "setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--inh-caps=-all", "env", "-i", *env, *self.prefix,
                 *map(str, argv)]
 
     def argv(self, *args, root=True):
         return self.as_user(self.program, *args)
 
+    def make_home(self):
+        self.home.mkdir(mode=0o700)
+        os.chown(self.home, self.uid, self.gid)
+
+    def own_map(self):
+        """A user namespace with the user's own id and no other."""
+        return [{"containerID": 0, "hostID": self.uid, "size": 1}]
+
 
 class User:
     """What the fixture `user` gives: .hull(…), .container(maps=…, …), .top (a directory of the user's)."""
+    runtime = UserRuntime
 
     def __init__(self, program, tmp):
         self.top = Path(tempfile.mkdtemp(prefix="hull-user-", dir="/tmp"))
         self.top.chmod(0o755)
         self.program = self.top / "hull"
         shutil.copy(program, self.program)
-        self.hull = UserRuntime(self.program, tmp, self.top)
-        self.hull.home.mkdir(mode=0o700)
-        os.chown(self.hull.home, UID, GID)
+        self.hull = self.runtime(self.program, tmp, self.top)
+        self.hull.make_home()
         self._count = 0
 
     def container(self, maps=None, net=True, cgroup=None, **changes):
         """A container whose user namespace has these mappings; no cgroup is asked for unless given."""
         self._count += 1
         cid = f"{snapshot.TAG}-u{self._count}"
-        maps = OWN if maps is None else maps
+        maps = self.hull.own_map() if maps is None else maps
         config = cfg.make_config(cgroup, linux=cfg.userns(*([] if net else ["network"]), maps=maps))
         if cgroup is None:
             del config["linux"]["cgroupsPath"]
@@ -89,11 +98,10 @@ class User:
         self.own(c.bundle.path)
         return c
 
-    @staticmethod
-    def own(top):
+    def own(self, top):
         for d, _, files in os.walk(top):
             for f in (d, *(os.path.join(d, f) for f in files)):
-                os.chown(f, UID, GID, follow_symlinks=False)
+                os.chown(f, self.hull.uid, self.hull.gid, follow_symlinks=False)
 
     def close(self):
         problems = self.hull.clean()
