@@ -229,9 +229,11 @@ int plan_add_cgroup_mount(struct plan *p, const char *at, const char *where, uin
 	const struct cg_layout *l = &p->facts->cg;
 	int v2 = cg_layout_v2(l);
 
-	if (!p->cgroup_path && !(attr & MOUNT_ATTR_RDONLY))
-		return err_config(e, plan_text(p, "%s.options", where),
-				  "must have \"ro\": without a cgroup of its own the container would change the caller's (--cgroup-manager disabled)");
+	/* podman's --privileged asks for a writable one, with --cgroups=disabled and for every ordinary user on v1, too. */
+	if (!p->cgroup_path && !(attr & MOUNT_ATTR_RDONLY)) {
+		log_warn("%s: read-only: without a cgroup of its own the container would change the caller's", where);
+		attr |= MOUNT_ATTR_RDONLY;
+	}
 	if (v2_only && v2 < 0)
 		return err_config(e, plan_text(p, "%s.type", where), "\"cgroup2\" — this host has no cgroup v2 hierarchy");
 	if (v2_only || l->mode == CG_MODE_V2)
