@@ -3,59 +3,41 @@
 import os
 import re
 import signal
-import subprocess
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import IMAGE, Engine, needs
+from containerds import PROGRAMS, Containerd
 from harness.runtime import cgroup_dir, ids_in, is_v1, wait_for
 
-PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*PROGRAMS) is not None, reason=str(needs(*PROGRAMS)))]
-CONFIG = """version = 2
-root = "/var/lib/containerd"
-state = "/run/containerd"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-"""
 
 
 @pytest.fixture(scope="module")
-def engine(work, image):
-    (work / "containerd.toml").write_text(CONFIG)
-    with open(work / "containerd.log", "wb") as log:
-        daemon = subprocess.Popen(["containerd", "-c", work / "containerd.toml"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    ctr = Engine("ctr")
-    end = time.monotonic() + 30
-    while True:
-        if subprocess.run(["ctr", "version"], capture_output=True, timeout=20, check=False).returncode == 0:
-            break
-        assert time.monotonic() < end and daemon.poll() is None, (work / "containerd.log").read_text()[-2000:]
-        time.sleep(0.2)
-    ctr("images", "import", image)
-    yield ctr
-    daemon.send_signal(signal.SIGTERM)
-    daemon.wait(20)
+def containerd(work, image, program, parent_cgroup):
+    daemon = Containerd(work / "ctr", program, parent_cgroup, root="/var/lib/containerd")
+    daemon.start(image)
+    yield daemon
+    daemon.daemon.stop()
+
+
+@pytest.fixture(scope="module")
+def engine(containerd):
+    return containerd.client
 
 
 @pytest.fixture
-def ctr(engine):
+def ctr(engine, containerd):
     yield engine
-    for name in engine("tasks", "ls", "-q").split():
-        engine("tasks", "delete", "-f", name, rc=None)
-    for name in engine("containers", "ls", "-q").split():
-        engine("containers", "delete", name, rc=None)
-    root = Path("/run/containerd/runc/default")
-    assert ids_in(root) == [], "left in the runtime's state root"
+    containerd.clean()
 
 
 @pytest.fixture
-def run(ctr, program, parent_cgroup):
+def run(ctr, containerd):
     """ctr run with the runtime under test."""
     def call(name, *args, options=(), **how):
-        return ctr("run", "--runtime", "io.containerd.runc.v2", "--runc-binary", program, "--cgroup", f"{parent_cgroup}/{name}",
-                   *options, IMAGE, name, *args, **how)
+        return ctr(*containerd.arguments(name, *options), *args, **how)
     return call
 
 
@@ -158,7 +140,7 @@ def test_metrics(run, ctr):
     assert "33554432" in out, out
 
 
-def test_namespaces_of_containerd(run, ctr, program, parent_cgroup):
+def test_namespaces_of_containerd(run, ctr, containerd):
     """The same name twice, in two of containerd's namespaces: two state roots, one of which ends."""
     run("same", "sleep", "600", options=["-d"])
     other = Engine(*ctr.prefix, "-n", "other")
@@ -166,9 +148,10 @@ def test_namespaces_of_containerd(run, ctr, program, parent_cgroup):
     ctr("images", "export", image, IMAGE)
     other("images", "import", image)
     image.unlink()
-    other("run", "-d", "--runtime", "io.containerd.runc.v2", "--runc-binary", program, "--cgroup", f"{parent_cgroup}/other-same", IMAGE, "same", "sleep", "600")
+    elsewhere = [a.replace(f"{containerd.parent_cgroup}/", f"{containerd.parent_cgroup}/other-") if isinstance(a, str) else a for a in containerd.arguments("same", "-d")]
+    other(*elsewhere, "sleep", "600")
     assert other("tasks", "ls", "-q").split() == ctr("tasks", "ls", "-q").split() == ["same"]
-    assert ids_in(Path("/run/containerd/runc/other")) == ["same"]
+    assert ids_in(containerd.runtime_root("other")) == ["same"]
     other("tasks", "delete", "-f", "same", rc=None)
     other("containers", "delete", "same")
     assert "RUNNING" in ctr("tasks", "ls")
@@ -191,13 +174,12 @@ def test_out_of_memory(run, ctr):
     assert "137" in ctr("tasks", "delete", "o1")
 
 
-def test_many_at_once(ctr, program, parent_cgroup):
+def test_many_at_once(ctr, containerd):
     """Fifty tasks started by fifty clients: each answers, each is gone afterwards."""
     names = [f"n{i}" for i in range(50)]
 
     def start(name):
-        return ctr.call("run", "--rm", "--runtime", "io.containerd.runc.v2", "--runc-binary", program, "--cgroup", f"{parent_cgroup}/{name}", IMAGE, name,
-                        "echo", name, timeout=100)
+        return ctr.call(*containerd.arguments(name, "--rm"), "echo", name, timeout=100)
     with ThreadPoolExecutor(len(names)) as pool:
         answers = dict(zip(names, pool.map(start, names)))
     assert {n: a for n, a in answers.items() if a != (0, f"{n}\n")} == {}

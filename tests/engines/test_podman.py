@@ -5,9 +5,11 @@ import socket
 import time
 from pathlib import Path
 
+import podmans
 import pytest
 from conftest import IMAGE, needs
-from harness import programs
+from harness import programs, snapshot
+from harness.needs import needs as needs_of_machine
 from harness.runtime import cgroup_dir, is_v1, wait_for
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs("podman", "conmon") is not None, reason=str(needs("podman", "conmon")))]
@@ -17,6 +19,34 @@ COUNT = 'i=0; while [ $i -lt 600 ]; do echo tick $i; i=$((i+1)); sleep 1; done'
 @pytest.fixture(scope="module")
 def engine(podman_engine):
     return podman_engine
+
+
+@pytest.fixture
+def podman_on_v2(podman, parent_cgroup):
+    """podman that sees nothing but cgroup v2, as the only process of a cgroup there; the path of its parent. Where v1 has the controllers there are no
+    limits then."""
+    root = snapshot.v2_root()
+    if root is None:
+        pytest.skip("this machine lacks cgroup v2")
+    top = root / parent_cgroup.lstrip("/") / "on-v2"
+    (top / "podman").mkdir(parents=True)
+    alone = ["unshare", "-m", "--propagation", "private", "sh", "-c",
+             f'echo $$ >{top}/podman/cgroup.procs && {{ [ {root} = /sys/fs/cgroup ] || mount --rbind {root} /sys/fs/cgroup; }} && exec "$@"', "sh"]
+    inside, settings = podman.within(*alone), podmans.DROP_INS / "99-on-v2.conf"
+    settings.write_text("[containers]\npids_limit = 0\n")  # podman's own limit, where there may be no controller
+    yield inside, str(Path("/", top.relative_to(root)))
+    inside("rm", "--all", "--force", "--time", "0")
+    settings.unlink()
+    for directory in sorted((d for d in (top, *top.rglob("*")) if d.is_dir()), key=lambda d: -len(d.parts)):
+        wait_for(lambda d=directory: removed(d), 10, f"{directory} to be empty")
+
+
+def removed(directory):
+    try:
+        directory.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def test_it_is_our_runtime(podman, program):
@@ -67,11 +97,11 @@ def test_limits(podman, common):
 
 
 def test_usual_protection(podman, common):
-    out = podman("run", "--rm", *common, IMAGE, "sh", "-c", "grep -E 'Seccomp:|CapEff' /proc/self/status; head -c 1 /proc/kcore | wc -c; "
+    out = podman("run", "--rm", *common, IMAGE, "sh", "-c", "grep -E 'Seccomp:|CapEff' /proc/self/status; head -c 1 /proc/keys | wc -c; "
                                                             "mount -t tmpfs x /tmp 2>&1; true")
     assert re.search(r"Seccomp:\s2", out)
     assert not re.search(r"CapEff:\s0*1?f*$", out, re.M)
-    assert re.search(r"^0$", out, re.M), "kcore is masked"
+    assert re.search(r"^0$", out, re.M), "/proc/keys is masked"
     assert "denied" in out or "not permitted" in out
 
 
@@ -164,13 +194,25 @@ def test_update_and_stats(podman, common, parent_cgroup):
 
 @pytest.mark.parametrize("mode", ["enabled", "disabled", "no-conmon"])
 def test_cgroups(podman, mode, parent_cgroup):
-    """disabled: no cgroup is made, and the container is where its conmon is. (split needs cgroup v2.)"""
+    """disabled: no cgroup is made, and the container is where its conmon is. (split: below.)"""
     where = [] if mode == "disabled" else ["--cgroup-parent", parent_cgroup]
     podman("run", "-d", "--name", "g1", "--network", "none", f"--cgroups={mode}", *where, IMAGE, "sleep", "600")
     pid = inspect(podman, "g1", "{{.State.Pid}}")
     line = next(x for x in Path(f"/proc/{pid}/cgroup").read_text().splitlines() if ":memory:" in x or x.startswith("0::"))
     assert ("libpod-" in line) == (mode != "disabled"), line
     podman("rm", "-f", "-t", "0", "g1")
+
+
+def test_cgroups_split(podman_on_v2):
+    """podman's own cgroup holds two: the container's, and conmon's beside it."""
+    podman, top = podman_on_v2
+    podman("run", "-d", "--name", "g1", "--network", "none", "--cgroups=split", IMAGE, "sleep", "600")
+    pids = {what: inspect(podman, "g1", f"{{{{.State.{what}}}}}") for what in ("Pid", "ConmonPid")}
+    where = {what: re.search(r"^0::(.*)$", Path(f"/proc/{pid}/cgroup").read_text(), re.M)[1] for what, pid in pids.items()}
+    assert where["Pid"].startswith(f"{top}/podman/libpod-payload-") and where["ConmonPid"] == f"{top}/podman/runtime", where
+    podman("exec", "g1", "true")
+    podman("rm", "-f", "-t", "0", "g1")
+    assert not Path(snapshot.v2_root(), where["Pid"].lstrip("/")).exists()
 
 
 @pytest.mark.parametrize("maps", [["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"]])
@@ -185,6 +227,73 @@ def test_user_namespace(podman, common, maps, tmp_path):
     podman("rm", "-f", "-t", "0", "n1")
 
 
+@pytest.fixture
+def ids_for_auto():
+    """Ids of the user `containers`, in the world's own files."""
+    files = [Path("/etc/subuid"), Path("/etc/subgid")]
+    before = [f.read_text() for f in files]
+    for file, text in zip(files, before):
+        file.write_text(text + "containers:600000:65536\n")
+    yield
+    for file, text in zip(files, before):
+        file.write_text(text)
+
+
+@needs_of_machine("newuidmap, newgidmap and /etc/subuid")
+def test_userns_auto(podman, common, ids_for_auto):
+    """Each container gets ids of its own out of those of the user `containers`."""
+    names = ("a1", "a2")
+    for name in names:
+        podman("run", "-d", "--name", name, *common, "--userns=auto:size=2048", IMAGE, "sleep", "600")
+    maps = [podman("exec", name, "cat", "/proc/self/uid_map").split() for name in names]
+    assert [(m[0], m[2]) for m in maps] == [("0", "2048")] * 2 and maps[0][1] != maps[1][1] and "0" not in (maps[0][1], maps[1][1])
+    owners = {Path("/proc", inspect(podman, name, "{{.State.Pid}}")).stat().st_uid for name in names}
+    assert owners == {int(m[1]) for m in maps}
+
+
+@pytest.mark.parametrize("mode", ["keep-id", "nomap"])
+def test_userns_of_ordinary_users(podman, common, mode):
+    """podman itself has none of it for root: see test_podman_rootless.py."""
+    assert mode in podman("run", "--rm", *common, f"--userns={mode}", IMAGE, "true", rc=125)
+
+
+INITTAB = """::sysinit:/bin/sh -c 'mkdir $(cat /where)/unit && echo $$ >$(cat /where)/unit/cgroup.procs && cat /proc/self/cgroup >/own'
+::respawn:/bin/sleep 600
+"""
+
+
+def systemd_like(podman, tmp_path, where, *options):
+    """A container whose init (busybox's) makes a cgroup for a service, as systemd does, in the directory `where`; what it found."""
+    (tmp_path / "inittab").write_text(INITTAB)
+    (tmp_path / "where").write_text(where)
+    podman("run", "-d", "--name", "i1", "--network", "none", "--systemd=always", *options, "-v", f"{tmp_path}/inittab:/etc/inittab:ro",
+           "-v", f"{tmp_path}/where:/where:ro", IMAGE, "init")
+    podman.until("unit", "exec", "i1", "cat", "/own")
+    assert podman("exec", "i1", "cat", "/proc/1/comm") == "init\n"
+    environment = podman("exec", "i1", "sh", "-c", "tr '\\0' '\\n' </proc/1/environ").split()
+    assert any(re.fullmatch("container=(podman|oci)", word) for word in environment) and any(w.startswith("container_uuid=") for w in environment)
+    mounts = {line.split()[1]: line.split()[2:4] for line in podman("exec", "i1", "cat", "/proc/mounts").splitlines()}
+    assert all(mounts[path][0] == "tmpfs" for path in ("/run", "/run/lock", "/tmp")), mounts
+    return mounts
+
+
+@needs_of_machine("cgroup v1")
+def test_systemd_on_v1(podman, common, tmp_path):
+    """Of all hierarchies systemd's own one can be written to."""
+    mounts = systemd_like(podman, tmp_path, "/sys/fs/cgroup/systemd", *common[:2])
+    assert mounts["/sys/fs/cgroup/systemd"][1].startswith("rw,") and mounts["/sys/fs/cgroup/memory"][1].startswith("ro,")
+    podman("stop", "-t", "1", "i1")
+
+
+def test_systemd_on_v2(podman_on_v2, tmp_path):
+    """Its cgroup is all that it sees, and it may make others in it."""
+    podman, top = podman_on_v2
+    mounts = systemd_like(podman, tmp_path, "/sys/fs/cgroup", "--cgroup-parent", top)
+    assert mounts["/sys/fs/cgroup"][0] == "cgroup2" and mounts["/sys/fs/cgroup"][1].startswith("rw,")
+    assert "0::/unit" in podman("exec", "i1", "cat", "/own").split()
+    podman("rm", "-f", "-t", "0", "i1")
+
+
 def test_init(podman, common):
     """catatonit as process 1 collects orphans."""
     out = podman("run", "--rm", *common, "--init", IMAGE, "sh", "-c", "(sleep 0.1 &); cat /proc/1/comm; sleep 1; ps", rc=None)
@@ -197,6 +306,8 @@ def test_init(podman, common):
 def test_secret_and_volume(podman, common):
     podman("secret", "create", "word", "-", text="s3cret")
     assert podman("run", "--rm", *common, "--secret", "word", IMAGE, "cat", "/run/secrets/word") == "s3cret"
+    assert podman("run", "--rm", *common, "--secret", "word,type=env,target=WORD", IMAGE, "sh", "-c", "echo $WORD") == "s3cret\n"
+    assert podman("run", "--rm", *common, "--secret", "word,uid=7,mode=0400", IMAGE, "stat", "-c", "%u %a", "/run/secrets/word") == "7 400\n"
     podman("run", "--rm", *common, "-v", "named:/v", IMAGE, "sh", "-c", "echo k >/v/k")
     assert podman("run", "--rm", *common, "-v", "named:/v", IMAGE, "cat", "/v/k") == "k\n"
 
@@ -248,7 +359,7 @@ def test_sdnotify(podman, common, mode, tmp_path):
 def test_preserve_fds(podman, common, tmp_path):
     (tmp_path / "f").write_text("through 3\n")
     fd3 = ["sh", "-c", 'exec 3<"$0"; exec "$@"', str(tmp_path / "f")]
-    piped = type(podman)(*fd3, *podman.prefix, env=podman.env)
+    piped = podman.within(*fd3)
     assert piped("run", "--rm", *common, "--preserve-fds", "1", IMAGE, "sh", "-c", "cat <&3") == "through 3\n"
 
 
@@ -259,7 +370,7 @@ def test_out_of_memory(podman, common):
 def test_no_cgroup_file_system(podman, common):
     """As in a container that has none: podman's --cgroups=disabled."""
     hidden = ["unshare", "-m", "sh", "-c", 'umount -R /sys/fs/cgroup && mount -t tmpfs -o ro tmpfs /sys/fs/cgroup && exec "$@"', "sh"]
-    without = type(podman)(*hidden, *podman.prefix, env=podman.env)
+    without = podman.within(*hidden)
     assert without("run", "--rm", "--cgroups=disabled", "--network", "none", IMAGE, "echo", "none") == "none\n"
 
 

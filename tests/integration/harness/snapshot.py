@@ -47,6 +47,11 @@ def hierarchies():
     return found
 
 
+def v2_root():
+    """Where cgroup v2 is mounted, None where it isn't."""
+    return next((h for h in hierarchies() if (h / "cgroup.controllers").exists()), None)
+
+
 def below(top, directories_only=False):
     """Names of what is below `top`; links are not followed."""
     found, stack = set(), [str(top)]

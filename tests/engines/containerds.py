@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""containerd and ctr with the runtime under test."""
+from pathlib import Path
+
+from conftest import IMAGE, Engine
+from daemons import Daemon
+from harness.runtime import ids_in
+
+PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
+CONFIG = """version = 2
+root = "{root}"
+state = "{state}"
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+[grpc]
+address = "{state}/containerd.sock"
+"""
+
+
+class Containerd:
+    """A daemon with directories of its own, and its client. `top` is for what lasts, `state` for sockets and tasks."""
+
+    def __init__(self, top, program, parent_cgroup, state="/run/containerd", root=None):
+        self.program, self.parent_cgroup = program, parent_cgroup
+        top.mkdir(parents=True, exist_ok=True)
+        (top / "containerd.toml").write_text(CONFIG.format(root=root or top / "root", state=state))
+        self.client = Engine("ctr", "-a", f"{state}/containerd.sock")
+        self.daemon = Daemon(["containerd", "-c", top / "containerd.toml"], [*self.client.prefix, "version"], top / "containerd.log")
+
+    def start(self, image=None):
+        self.daemon.start()
+        if image is not None:
+            self.client("images", "import", image)
+        return self.client
+
+    @staticmethod
+    def runtime_root(namespace="default"):
+        """Where the runtime keeps what the containers of a namespace are: the shim's own, wherever the daemon has its directories."""
+        return Path("/run/containerd/runc", namespace)
+
+    def arguments(self, name, *options):
+        """Of `ctr run` for a container of that name, up to its command."""
+        return ["run", "--runtime", "io.containerd.runc.v2", "--runc-binary", self.program, "--cgroup", f"{self.parent_cgroup}/{name}", *options, IMAGE, name]
+
+    def clean(self):
+        """No container of a test stays: not for containerd, not for the runtime."""
+        for name in self.client("tasks", "ls", "-q").split():
+            self.client("tasks", "delete", "-f", name, rc=None)
+        for name in self.client("containers", "ls", "-q").split():
+            self.client("containers", "delete", name, rc=None)
+        assert ids_in(self.runtime_root()) == [], "left in the runtime's state root"
