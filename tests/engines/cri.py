@@ -89,7 +89,8 @@ class Client:
     def __call__(self, method, seconds=40, **fields):
         request, response = (getattr(self.messages, method + what) for what in ("Request", "Response"))
         service = "ImageService" if "Image" in method else "RuntimeService"
-        call = self.channel.unary_unary(f"/runtime.v1.{service}/{method}", request_serializer=request.SerializeToString, response_deserializer=response.FromString)
+        call = self.channel.unary_unary(f"/runtime.v1.{service}/{method}", request_serializer=request.SerializeToString,
+                                        response_deserializer=response.FromString)
         try:
             return call(self._parse(fields, request()), timeout=scaled(seconds))
         except self._grpc.RpcError as e:

@@ -22,8 +22,7 @@ class Pod:
 
     def __init__(self, cri, parent_cgroup, top, qos="burstable", namespaces=None, security=None, **changes):
         self.cri, self.uid, self.name = cri, str(uuid.uuid4()), f"pod{next(_names)}"
-        self.base = parent_cgroup
-        self.cgroup = f"{parent_cgroup}/kubepods/{qos + '/' if qos else ''}pod{self.uid}"
+        self.cgroup = f"{parent_cgroup}/kubepods/{qos}/pod{self.uid}"
         self.namespaces = {"pid": "CONTAINER", **(namespaces or {})}
         self.top = Path(top) / self.name
         self.containers = []
@@ -99,18 +98,14 @@ class Pod:
         if self.id is not None:
             self.cri("StopPodSandbox", pod_sandbox_id=self.id)
             self.cri("RemovePodSandbox", pod_sandbox_id=self.id)
-        at = self.cgroup
-        while at != self.base:
-            wait_for(lambda: _gone(at), 5, f"the cgroup {at} to be empty", lambda: "")
-            at = at.rpartition("/")[0]
+        wait_for(self._cgroup_goes, 5, f"the cgroup {self.cgroup} to be empty")
 
-
-def _gone(path):
-    try:
-        remove_cgroup(path)
-    except OSError:
-        return False
-    return True
+    def _cgroup_goes(self):
+        try:
+            remove_cgroup(self.cgroup)
+        except OSError:
+            return False
+        return True
 
 
 class Container:
