@@ -164,7 +164,11 @@ def node(request, work, image, program, parent_cgroup, tmp_path_factory):
 @pytest.fixture
 def pod(engine, parent_cgroup, tmp_path):
     """pod(…) → kubepods.Pod, not yet run; for an engine that is a client of CRI. Afterwards no pod is left: not for containerd, not for the runtime."""
-    made = []
+    made, root = [], Path("/run/containerd/runc/k8s.io")
+
+    def known():
+        return {*(c.id for c in (*engine("ListPodSandbox").items, *engine("ListContainers").containers)), *ids_in(root)}
+    before = known()
 
     def make(**how):
         made.append(Pod(engine, parent_cgroup, tmp_path, **how))
@@ -177,8 +181,7 @@ def pod(engine, parent_cgroup, tmp_path):
         except (AssertionError, cri.Refused) as e:  # the others have to go, too
             problems.append(f"{each.name}: {e}")
     assert not problems, "\n".join(problems)
-    assert not engine("ListPodSandbox").items and not engine("ListContainers").containers
-    assert ids_in(Path("/run/containerd/runc/k8s.io")) == [], "left in the runtime's state root"
+    assert known() == before
 
 
 @pytest.fixture(autouse=True)

@@ -92,12 +92,14 @@ class Pod:
         return self.start(name, *command, **how).ended(rc).log()
 
     def remove(self):
-        """As a kubelet does it: what runs is told to end, then everything goes."""
-        for container in self.containers:
-            container.remove()
+        """As a kubelet does it: what runs is told to end, then everything goes. Again: nothing to do."""
+        while self.containers:
+            self.containers[0].remove()
+            del self.containers[0]
         if self.id is not None:
             self.cri("StopPodSandbox", pod_sandbox_id=self.id)
             self.cri("RemovePodSandbox", pod_sandbox_id=self.id)
+            self.id = None
         wait_for(self._cgroup_goes, 5, f"the cgroup {self.cgroup} to be empty")
 
     def _cgroup_goes(self):

@@ -305,12 +305,13 @@ def test_daemon_restarts(pod, host):
     host["processes"] = {q for q in host["processes"] if q[2] != "containerd"} | {q for q in snapshot.processes() - before if q[2] == "containerd"}
     wait_for(p.cri.answers, 20, "the CRI to answer")
     assert [stays.pid, p.pid] == pids and all(map(alive, pids))
-    ends.ended(9)
+    ends.ended(9 if p.cri.version < (2, 0) else 255)  # 255: containerd 2.1.9 says Unknown, with runc, too
     assert stays.exec("echo", "here") == "here\n"
     assert stays.state == "CONTAINER_RUNNING" and p.status().state == 0
 
 
 @pytest.mark.long
+@pytest.mark.timeout(400)
 def test_many_pods_at_once(pod):
     """Twenty pods of two containers, started and removed by twenty clients."""
     pods = [pod(qos="besteffort") for _ in range(20)]
@@ -322,4 +323,5 @@ def test_many_pods_at_once(pod):
         return said == f"{p.name}\n" and c.state == "CONTAINER_RUNNING"
     with ThreadPoolExecutor(len(pods)) as pool:
         assert all(pool.map(life, pods))
-    assert len({p.ip for p in pods}) == len(pods)
+        assert len({p.ip for p in pods}) == len(pods)
+        list(pool.map(lambda p: p.remove(), pods))
