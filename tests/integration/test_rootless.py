@@ -598,6 +598,7 @@ def test_without_delegation(user):
 
 
 @pytest.mark.kernel
+@needs("the controller memory")
 def test_delegated(user):
     top = delegate("given")
     if not needs_v1_or_enabled(top):
@@ -657,7 +658,7 @@ def file_of(controller, top, *names):
     raise AssertionError(f"no {names} of {controller} in {top}/box")
 
 
-@needs("cgroup v1")
+@needs("the controller memory on cgroup v1")
 def test_partly_delegated(user):
     """Only what is given is used; what is asked of the rest is an error."""
     top = delegate("part", only=("pids",))

@@ -10,6 +10,7 @@ import pytest
 
 from harness.clock import scaled
 from harness.config import namespaces
+from harness.needs import needs
 from harness.runtime import is_v1, wait_for
 
 pytestmark = pytest.mark.hull_only(reason="no peer has such a command")
@@ -32,6 +33,7 @@ def size(word):
     return float(m[1]) * UNITS[m[2]]
 
 
+@needs("the controller memory")
 def test_once_on_a_pipe(container):
     spin = container(args=["/bin/sh", "-c", "while :; do :; done"], linux={"resources": {"memory": {"limit": 64 * MiB}, "pids": {"limit": 9}}})
     idle = container(args=SLEEP)
@@ -81,6 +83,7 @@ def test_json_is_that_of_events(container):
     assert mine["data"]["pids"] == theirs["data"]["pids"]
 
 
+@needs("the controller memory")
 def test_oom_kills_are_shown(container):
     c = container(args=["/bin/sh", "-c", "dd if=/dev/zero of=/dev/null bs=100M count=1; echo done; sleep 1000"],
                   linux={"resources": {"memory": {"limit": 16 * MiB, "swap": 16 * MiB}}})

@@ -5,7 +5,7 @@ import re
 import pytest
 from harness.clock import scaled
 from harness.config import DELETE, namespaces
-from harness.needs import skip_without
+from harness.needs import needs, skip_without
 from harness.runtime import is_v1
 
 KiB = 1024
@@ -157,6 +157,7 @@ def test_cpu(container, period):
 
 
 @pytest.mark.kernel
+@needs("the controller memory")
 def test_all_at_once(container):
     c = container(args=["/bin/echo", "alive"], linux={"resources": {"memory": {"limit": 2048 * KiB, "swap": 2048 * KiB}, "pids": {"limit": 1},
                                                                     "cpu": {"quota": 1000, "period": 100000}},
