@@ -264,8 +264,9 @@ def test_wait_beside_a_foreground_run(container):
 def test_oom_kills_are_counted(container, parent):
     c = container(args=["/bin/sh", "-c", "dd if=/dev/zero of=/dev/null bs=100M count=1; dd if=/dev/zero of=/dev/null bs=100M count=1; exit 4"],
                   linux={"resources": {"memory": {"limit": 16 * MiB, "swap": 16 * MiB}}})
-    c.detach()
-    pid = c.pid
+    c.create()
+    pid = c.pid  # a stopped one tells none
+    c.start()
     c.wait("stopped", scaled(20))
     assert c.state()["exit"] == {"code": 4, "oomKills": 2}
     reap(pid)
