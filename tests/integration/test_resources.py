@@ -349,11 +349,8 @@ def invalid_choices(rnd, machine):
     found = [
         ({"cpu": {"quota": 5000, "burst": rnd.randint(5001, 9999)}}, "cpu.burst", ["5000"]),
         ({"cpu": {"idle": 2}}, "cpu.idle", ["2"]),
-        ({"memory": {"limit": 32 * MiB, "swap": rnd.randint(0, 32 * MiB - 1)}}, "memory.swap", [str(32 * MiB)]),
-        ({"memory": {"swap": rnd.randint(1, 1 << 40)}}, "memory.swap", ["limit of memory"]),
         ({"memory": {"limit": -2}}, "memory.limit", ["-2"]),
         ({"memory": {"swappiness": rnd.randint(101, 999)}}, "memory.swappiness", []),
-        ({"memory": {"useHierarchy": False}}, "memory.useHierarchy", ["false"]),
         ({"blockIO": {"leafWeight": 500}}, "blockIO.leafWeight", ["500", "leaf"]),
         ({"blockIO": {"weight": rnd.choice([9, 1001])}}, "blockIO.weight", []),
         ({"hugepageLimits": [{"pageSize": "3MB", "limit": 1}]}, "hugepageLimits[0]", ["3MB"]),
@@ -373,6 +370,12 @@ def invalid_choices(rnd, machine):
         found += [({"cpu": {"cpus": f"{cpu_after}"}}, "cpu.cpus", ["cpuset.cpus", str(cpu_after)]),
                   ({"cpu": {"cpus": "0-x"}}, "cpu.cpus", ["0-x"]),
                   ({"cpu": {"mems": f"{max(machine.mems) + 1}"}}, "cpu.mems", ["cpuset.mems"])]
+    if memory:
+        found += [({"memory": {"limit": 32 * MiB, "swap": rnd.randint(0, 32 * MiB - 1)}}, "memory.swap", [str(32 * MiB)]),
+                  ({"memory": {"swap": rnd.randint(1, 1 << 40)}}, "memory.swap", ["limit of memory"]),
+                  ({"memory": {"useHierarchy": False}}, "memory.useHierarchy", ["false"])]
+    else:
+        found.append(({"memory": {"limit": 32 * MiB}}, "memory.limit", ["needs the controller memory"]))
     if memory and kernel() >= (5, 16):
         found.append(({"memory": {"kernel": 64 * MiB}}, "memory.kernel", [str(64 * MiB), "kernel memory"]))
     if memory == 2:
