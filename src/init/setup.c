@@ -243,7 +243,11 @@ int setup_clone_root(struct init *in)
 	const char *rootfs = init_str(in, in->b->rootfs);
 	scoped_fd int root = mnt_clone(AT_FDCWD, ".", MNT_CLONE_RECURSIVE);
 
-	return root < 0 ? err_sys(&in->err, root, "clone the mounts of %s", rootfs) : attach_root(in, &root, rootfs);
+	int r = root < 0 ? err_sys(&in->err, root, "clone the mounts of %s", rootfs) : attach_root(in, &root, rootfs);
+	/* The steps that are I's are for this one. */
+	if (r == 0)
+		in->slots[in->b->root_slot] = in->root_fd;
+	return r;
 }
 
 int setup_open_root(struct init *in)
