@@ -64,7 +64,7 @@ static void explain_idmap(int fd, int r, char *why, size_t size)
 			since = idmap_fs[i].since;
 		}
 	if (r == -EPERM)
-		snprintf(why, size, "%s, Linux %s: its ids are mapped already, or it belongs to another user namespace", name ? name : "file system", u.release);
+		snprintf(why, size, "%s, Linux %s: mapped already, or another user namespace's", name ? name : "file system", u.release);
 	else if (!name)
 		snprintf(why, size, "file system 0x%lx can't do it on Linux %s", (unsigned long)fs.f_type, u.release);
 	else if (!since)

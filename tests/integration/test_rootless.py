@@ -184,10 +184,11 @@ def test_state_root_needs_a_place(user):
 
 def test_terminal(user):
     pty, slave = os.openpty()
-    c = user.container(OWN, process={"terminal": True}, args=shell("tty; read x; echo got $x"))
+    c = user.container(OWN, process={"terminal": True, "consoleSize": {"height": 33, "width": 77}},
+                       args=shell("stty size; tty; read x; echo got $x"))
     p = c.runtime.popen("run", "--bundle", c.bundle.path, c.id, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    read_until(pty, b"/dev/pts/0")
+    assert b"33 77" in read_until(pty, b"/dev/pts/0")
     os.write(pty, b"word\n")
     read_until(pty, b"got word")
     assert p.wait(scaled(10)) == 0

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Properties of config.json: what is asked for, and what a process in the container must see then. test_properties.py runs each row as root and as an ordinary user;
+tools/properties-doc compares the table with docs/properties.md."""
+import os
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from .config import bind, tmpfs
+from .rootless import UID
+
+
+@dataclass
+class Row:
+    paths: str                    # properties, with the wildcards of docs/properties.md
+    change: Any                   # merged into the configuration, or called with it
+    see: Callable                 # (what the probe says, container) → what is there
+    wanted: Any                   # that must be it; called with the container when it can be
+    args: tuple = ()              # more for the probe
+    exec: bool = False            # the probe is run by exec, while the container runs
+    refused: str = ""             # to an ordinary user: the error (regular expression)
+    own: str = ""                 # the same, where nothing but the user's own id is mapped
+    root: bool = True             # False: as root it needs more than a configuration, and has a test of its own
+
+
+def put(mount):
+    return lambda config: config["mounts"].append(mount)
+
+
+def mounted(at):
+    """Options, file-system type, source of what is mounted there."""
+    def see(seen, _):
+        line, = (m for m in seen["mountinfo"] if m.split()[4] == at)
+        left, right = line.split(" - ")
+        return left.split()[5].split(","), right.split()[0], right.split()[1]
+    return see
+
+
+def of(*keys):
+    def see(seen, _):
+        for k in keys:
+            seen = seen[k]
+        return seen
+    return see
+
+
+def mask(*bits):
+    return f"{sum(1 << b for b in bits):016x}"
+
+
+CHOWN, KILL = 0, 5
+CAPS = {"bounding": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_CHOWN", "CAP_KILL"], "effective": ["CAP_KILL"], "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL"]}
+USER = {"uid": 7, "gid": 8, "additionalGids": [9, 10], "umask": 0o037}
+PROFILE = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+           "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5}, {"names": ["sync"], "action": "SCMP_ACT_ERRNO", "errnoRet": 2,
+                                                                                                       "args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]}]}
+NO_CGROUP = r".*: needs (the file|a cgroup|.* v1|controller).*"
+
+
+def numbers(text):
+    return [list(map(int, line.split())) for line in text]
+
+
+def maps_of(c):
+    return [[[m["containerID"], m["hostID"], m["size"]] for m in c.config["linux"][k]] for k in ("uidMappings", "gidMappings")]
+
+
+def with_offsets(config):
+    config["linux"]["namespaces"].append({"type": "time"})
+    config["linux"]["timeOffsets"] = {"monotonic": {"secs": 7, "nanosecs": 5}, "boottime": {"secs": 1000000, "nanosecs": 0}}
+
+
+def identity(c):
+    st = os.stat(c.bundle.rootfs)
+    return st.st_ino, st.st_dev
+
+
+def mapped_bind(config):
+    mapping = [{"containerID": 0, "hostID": UID, "size": 1}]
+    config["mounts"].append({**bind("rootfs/etc", "/tmp"), "uidMappings": mapping, "gidMappings": mapping})
+
+
+ROWS = [
+    Row("root.path", {}, lambda s, _: (s["root"]["ino"], s["root"]["dev"]), identity),
+    Row("root.readonly", {"root": {"readonly": True}, "hooks": {"createContainer": [{"path": "/bin/true"}]}}, of("mkdir /x", "errno"), "EROFS", args=("--mkdir", "/x")),
+    Row("root.readonly", {"root": {"readonly": True}}, of("mkdir /x", "errno"), "EROFS", args=("--mkdir", "/x")),
+    Row("mounts[].destination, mounts[].type, mounts[].options", put(tmpfs("/tmp", "nosuid", "noexec", "size=64k", "mode=710")),
+        lambda s, c: (mounted("/tmp")(s, c)[1], {"nosuid", "noexec"} <= set(mounted("/tmp")(s, c)[0]), s["stat /tmp"]["mode"]), ("tmpfs", True, 0o710),
+        args=("--stat", "/tmp")),
+    Row("mounts[].source", put(bind("rootfs/etc", "/tmp", "ro")), lambda s, c: (s["stat /tmp"]["ino"], "ro" in mounted("/tmp")(s, c)[0]),
+        lambda c: (os.stat(c.bundle.rootfs / "etc").st_ino, True), args=("--stat", "/tmp")),
+    Row("mounts[].uidMappings*, mounts[].gidMappings*", mapped_bind, None, None, root=False, refused=r"bind /tmp: map its ids \(mounts\[\d+\]\): operation not permitted .*"),
+    Row("process.cwd", {"process": {"cwd": "/var"}}, of("cwd", "path"), "/var"),
+    Row("process.env", {"process": {"env": ["A=1", "B=x y", "HOME=/h"]}}, of("env"), ["A=1", "B=x y", "HOME=/h"]),
+    Row("process.args", {}, of("argv"), ["/bin/probe", "--stat", "/a b"], args=("--stat", "/a b")),
+    Row("process.rlimits*", {"process": {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}, {"type": "RLIMIT_CORE", "soft": 0, "hard": 4096}]}},
+        lambda s, _: [s["rlimits"][n] for n in ("RLIMIT_NOFILE", "RLIMIT_CORE")], [[100, 200], [0, 4096]]),
+    Row("process.capabilities*", {"process": {"capabilities": CAPS}}, lambda s, _: [s["status"][n] for n in ("CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb")],
+        # execve of a program without file capabilities by root: all of bounding and inheritable
+        [mask(CHOWN, KILL), mask(CHOWN, KILL), mask(CHOWN, KILL), mask(KILL), mask(KILL)]),
+    Row("process.noNewPrivileges", {"process": {"noNewPrivileges": False}}, of("nnp"), 0),
+    Row("process.noNewPrivileges", {"process": {"noNewPrivileges": True}}, of("nnp"), 1),
+    Row("process.oomScoreAdj", {"process": {"oomScoreAdj": 500}}, of("oom_score_adj"), 500),
+    Row("process.scheduler*", {"process": {"scheduler": {"policy": "SCHED_BATCH", "nice": 5, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}}},
+        lambda s, _: [s["sched"][n] for n in ("policy", "nice", "flags")], [3, 5, 1]),
+    Row("process.ioPriority*", {"process": {"ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}}}, of("sched", "ioprio"), 2 << 13 | 6),
+    Row("process.execCPUAffinity*", {"process": {"execCPUAffinity": {"initial": "0", "final": "0"}}}, of("status", "Cpus"), "0", exec=True),
+    Row("process.user.uid, process.user.gid, process.user.umask, process.user.additionalGids", {"process": {"user": USER}},
+        lambda s, _: (s["uid"], s["gid"], s["groups"], s["umask"]), ([7] * 3, [8] * 3, [9, 10], 0o037),
+        own=r"process\.user\.additionalGids: must be empty: the user namespace forbids setgroups .*"),
+    Row("hostname, domainname", {"hostname": "in-there", "domainname": "dom"}, lambda s, _: (s["hostname"], s["domainname"]), ("in-there", "dom")),
+    Row("annotations", {"annotations": {"a.b": "c"}}, lambda _, c: c.runtime("state", c.id).json()["annotations"], {"a.b": "c"}, exec=True),
+    Row("linux.namespaces*", {}, lambda s, _: sorted(k for k, v in s["ns"].items() if v != os.readlink(f"/proc/self/ns/{k}") and k != "user"),
+        ["cgroup", "ipc", "mnt", "net", "pid", "uts"]),
+    Row("linux.timeOffsets*", with_offsets, lambda s, _: [line.split()[1:] for line in s["timens_offsets"]], [["7", "5"], ["1000000", "0"]]),
+    Row("linux.netDevices*", {"linux": {"netDevices": {"lo0": {"name": "x"}}}}, None, None, root=False,
+        refused=r"linux\.netDevices: must not be there: a caller without CAP_NET_ADMIN can't move devices of the host"),
+    Row("linux.resources.pids*", {"linux": {"resources": {"pids": {"limit": 9}}}}, None, None, root=False, refused=r"linux\.resources\.pids\.limit" + NO_CGROUP),
+    Row("linux.resources.cpu*", {"linux": {"resources": {"cpu": {"shares": 512}}}}, None, None, root=False, refused=r"linux\.resources\.cpu\.shares" + NO_CGROUP),
+    Row("linux.resources.memory*", {"linux": {"resources": {"memory": {"limit": 1 << 26}}}}, None, None, root=False, refused=r"linux\.resources\.memory\.limit" + NO_CGROUP),
+    Row("linux.resources.unified", {"linux": {"resources": {"unified": {"pids.max": "9"}}}}, None, None, root=False, refused=r"linux\.resources\.unified.*(: needs (the file|a cgroup).*|it is on cgroup v1)"),
+    Row("linux.memoryPolicy*", {"linux": {"memoryPolicy": {"mode": "MPOL_PREFERRED", "nodes": "0"}}}, lambda s, _: (s["sched"]["mempolicy"], s["sched"]["nodes"]), (1, 1)),
+    Row("linux.sysctl", {"linux": {"sysctl": {"net.ipv4.ip_default_ttl": "33", "kernel.shmmni": "77"}}},
+        lambda s, _: [s[f"sysctl {n}"]["text"] for n in ("net.ipv4.ip_default_ttl", "kernel.shmmni")], ["33\n", "77\n"],
+        args=("--sysctl", "net.ipv4.ip_default_ttl", "--sysctl", "kernel.shmmni")),
+    Row("linux.seccomp.defaultAction, linux.seccomp.[afs]*", {"linux": {"seccomp": PROFILE}}, lambda s, _: (s["mkdir /tmp/x"]["errno"], s["status"]["Seccomp"]), ("EIO", "2"), args=("--mkdir", "/tmp/x")),
+    Row("linux.rootfsPropagation", {"linux": {"rootfsPropagation": "shared"}}, lambda s, _: any(m.split()[4] == "/" and "shared:" in m for m in s["mountinfo"]), True),
+    Row("linux.maskedPaths", {"linux": {"maskedPaths": ["/etc/passwd", "/var"]}}, lambda s, _: (s["read /etc/passwd"]["text"], s["list /var"]), ("", {}),
+        args=("--read", "/etc/passwd", "--list", "/var")),
+    Row("linux.readonlyPaths", {"linux": {"readonlyPaths": ["/tmp", "/etc/group"]}}, lambda s, _: (s["mkdir /tmp/x"]["errno"], "ro" in mounted("/etc/group")(s, None)[0]), ("EROFS", True),
+        args=("--mkdir", "/tmp/x")),
+    Row("linux.personality*", {"linux": {"personality": {"domain": "LINUX32"}}}, of("sched", "personality"), 8),
+]
+
+# With a user namespace of the container's own, which root needs not have.
+USERNS_ROWS = [
+    Row("linux.uidMappings*, linux.gidMappings*", {}, lambda s, _: [numbers(s["uid_map"]), numbers(s["gid_map"])], maps_of),
+]
