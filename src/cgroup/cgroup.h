@@ -57,8 +57,9 @@ int cg_path_resolve(const char *cgroups_path, const char *id, char *buf, struct 
 /* The same for a caller to whom the hierarchies don't belong, where no path is given: beside its own cgroup, "hull-<id>" (a cgroup that has processes can't give
  * controllers to cgroups below it). In its own root "/hull/<id>". */
 int cg_path_beside(const struct cg_layout *l, const char *id, char *buf, struct err *e);
-/* For such a caller: hierarchies in which it may not make `path`, or may not put a process there, become `absent`. Returns how many are left. */
-unsigned cg_layout_keep_delegated(struct cg_layout *l, const char *path);
+/* For such a caller: hierarchies in which it may not make `path`, or may not put a process there, become `absent`. `by_manager`: systemd puts the process there,
+ * which may from anywhere. Returns how many are left. */
+unsigned cg_layout_keep_delegated(struct cg_layout *l, const char *path, bool by_manager);
 
 enum cg_when { CG_EARLY,
 	       CG_LATE };

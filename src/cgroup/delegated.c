@@ -39,22 +39,22 @@ static bool may_enter(int root_fd, const struct cg_hier *h, const char *path)
 	return may_write(root_fd, rel, "cgroup.procs");
 }
 
-static bool is_delegated(int root_fd, const struct cg_hier *h, const char *path)
+static bool is_delegated(int root_fd, const struct cg_hier *h, const char *path, bool by_manager)
 {
 	char rel[CG_REL_MAX];
 
 	cg_rel_path(h, path, rel);
 	cut_to_existing(root_fd, rel);
-	return may_write(root_fd, rel, "") && (!h->v2 || may_enter(root_fd, h, path));
+	return may_write(root_fd, rel, "") && (!h->v2 || by_manager || may_enter(root_fd, h, path));
 }
 
-unsigned cg_layout_keep_delegated(struct cg_layout *l, const char *path)
+unsigned cg_layout_keep_delegated(struct cg_layout *l, const char *path, bool by_manager)
 {
 	scoped_fd int root_fd = open(CG_MOUNT, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	unsigned left = 0;
 
 	for (unsigned i = 0; i < l->n; i++) {
-		l->h[i].absent = root_fd < 0 || !is_delegated(root_fd, &l->h[i], path);
+		l->h[i].absent = root_fd < 0 || !is_delegated(root_fd, &l->h[i], path, by_manager);
 		left += !l->h[i].absent;
 	}
 	return left;

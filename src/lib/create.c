@@ -118,7 +118,7 @@ static int keep_delegated(struct creation *c, const char *id, struct plan_opts *
 		snprintf(path, sizeof(path), "%s/%s", f->systemd.root, id);
 	else
 		r = plan_cgroup_path(f, c->cfg, id, path, e);
-	if (r < 0 || cg_layout_keep_delegated(&f->cg, path) || f->systemd.used)
+	if (r < 0 || cg_layout_keep_delegated(&f->cg, path, f->systemd.used) || f->systemd.used)
 		return r;
 	if (c->cfg->linux_->cgroups_path && c->cfg->linux_->cgroups_path[0])
 		return err_at(e, err_set(e, ERR_SYS, EACCES, "the caller may make the cgroup %s in no hierarchy: delegate a directory on its way, with cgroup.procs, "
