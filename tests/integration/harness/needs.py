@@ -81,6 +81,10 @@ def _memory():
     return _on_v2("memory")
 
 
+def _cpuset():
+    return _on_v2("cpuset") or (snapshot.CGROUP_ROOT / "cpuset/tasks").exists()
+
+
 def _memory_v1():
     return (snapshot.CGROUP_ROOT / "memory/memory.limit_in_bytes").exists()
 
@@ -110,6 +114,7 @@ def _withheld():
 FEATURES = {
     "the controller memory": lambda: _memory() or _memory_v1(),
     "the controller memory on cgroup v1": _memory_v1,
+    "the controller cpuset": _cpuset,
     "cgroup v1": _v1,
     "cgroup v2": _v2,
     "a hybrid layout of cgroups": lambda: _v1() and _v2(),
