@@ -9,7 +9,7 @@ import pytest
 from harness import mountinfo, programs, snapshot, world
 from harness.clock import scaled
 from harness.config import CGROUP, DEV, MOUNTS, PROC, SYS, bind, namespaces, tmpfs, userns
-from harness.needs import needs
+from harness.needs import has, needs
 from harness.runtime import wait_for
 
 
@@ -581,6 +581,7 @@ def test_tmpcopyup_attributes(covered, copied):
     os.setxattr(c.data / "sub/f", "security.capability", capability)
     seen, warnings = copied(c)
     kept = {"security.hull", "system.posix_acl_access"} | ({"user.a"} if XATTR_USER_ON_TMPFS else set())
+    kept |= {"security.selinux"} if has("SELinux") else set()  # every file has one there
     assert set(os.listxattr(seen / "sub/f")) == kept
     assert set(os.listxattr(seen / "sub")) == kept | {"system.posix_acl_default"}
     for path in ("sub", "sub/f"):
