@@ -41,10 +41,14 @@ class Containerd:
         """Of `ctr run` for a container of that name, up to its command."""
         return ["run", "--runtime", "io.containerd.runc.v2", "--runc-binary", self.program, "--cgroup", f"{self.parent_cgroup}/{name}", *options, IMAGE, name]
 
-    def clean(self):
-        """No container of a test stays: not for containerd, not for the runtime."""
+    def remove_all(self):
+        """All that containerd knows."""
         for name in self.client("tasks", "ls", "-q").split():
             self.client("tasks", "delete", "-f", name, rc=None)
         for name in self.client("containers", "ls", "-q").split():
             self.client("containers", "delete", name, rc=None)
+
+    def clean(self):
+        """No container of a test stays: not for containerd, not for the runtime."""
+        self.remove_all()
         assert ids_in(self.runtime_root()) == [], "left in the runtime's state root"
