@@ -24,7 +24,7 @@ from harness.runtime import alive, ids_in, wait_for
 from podmans import clean as clean_podman
 
 PODMAN_PROGRAMS = ("podman", "conmon")
-pytestmark = [pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 with_docker = pytest.mark.skipif(needs(*DOCKER_PROGRAMS) is not None, reason=str(needs(*DOCKER_PROGRAMS)))
 with_podman = pytest.mark.skipif(needs(*PODMAN_PROGRAMS) is not None, reason=str(needs(*PODMAN_PROGRAMS)))
 with_containerd = pytest.mark.skipif(needs(*CONTAINERD_PROGRAMS) is not None, reason=str(needs(*CONTAINERD_PROGRAMS)))
