@@ -119,9 +119,10 @@ int hull_exec(const struct hull *h UNUSED, const char *id, const struct hull_exe
 	ask_list("env", o->env, o->n_env);
 	ask_list("cap", o->caps, o->n_caps);
 	ask_list("gid", o->additional_gids, o->n_additional_gids);
-	ask("p=%s cwd=%s u=%s cg=%s label=%s aa=%s cs=%s pf=%s pfs=%s fds=%u %s%s%s%send\n",
+	ask_list("cg", o->cgroups, o->n_cgroups);
+	ask("p=%s cwd=%s u=%s label=%s aa=%s cs=%s pf=%s pfs=%s fds=%u %s%s%s%send\n",
 	    or_dash(o->process_file), or_dash(o->cwd),
-	    or_dash(o->user), or_dash(o->cgroup), or_dash(o->process_label), or_dash(o->apparmor),
+	    or_dash(o->user), or_dash(o->process_label), or_dash(o->apparmor),
 	    or_dash(o->console_socket),
 	    or_dash(o->pid_file), or_dash(o->pidfd_socket), o->preserve_fds, o->tty ? "tty," : "", o->detach ? "detach," : "",
 	    o->no_new_privs ? "no-new-privs," : "", o->ignore_paused ? "ignore-paused," : "");

@@ -225,11 +225,11 @@ START_TEST(what_engines_send)
 		 "run c1 root=- b=/b f=- cs=- pf=- pfs=- fds=0 detach,keep,no-subreaper,end\n");
 	must_ask("--cgroup-manager cgroupfs --criu /c start c1", 0, "start c1\n");
 	must_ask("--root /r exec --process /f --detach --pid-file /p --console-socket /s c1", 130,
-		 "exec c1 p=/f cwd=- u=- cg=- label=- aa=- cs=/s pf=/p pfs=- fds=0 detach,end\n");
+		 "exec c1 p=/f cwd=- u=- label=- aa=- cs=/s pf=/p pfs=- fds=0 detach,end\n");
 	must_ask("exec -t -u 1:2 --cwd /d -e A=1,2 --env B= -c CAP_KILL -c=X,Y -g 5 --additional-gids 6,7 --apparmor p --process-label l "
-		 "--no-new-privs --cgroup g --ignore-paused --preserve-fds=1 --pidfd-socket=/q c1 sh",
+		 "--no-new-privs --cgroup g --cgroup=cpu:x --ignore-paused --preserve-fds=1 --pidfd-socket=/q c1 sh",
 		 130,
-		 "exec c1 arg[sh] env[A=1,2] env[B=] cap[CAP_KILL] cap[X] cap[Y] gid[5] gid[6] gid[7] p=- cwd=/d u=1:2 cg=g label=l aa=p cs=- pf=- "
+		 "exec c1 arg[sh] env[A=1,2] env[B=] cap[CAP_KILL] cap[X] cap[Y] gid[5] gid[6] gid[7] cg[g] cg[cpu:x] p=- cwd=/d u=1:2 label=l aa=p cs=- pf=- "
 		 "pfs=/q fds=1 tty,no-new-privs,ignore-paused,end\n");
 	must_ask("kill --all c1 9", 0, "kill c1 9 1\n");
 	must_ask("kill -a c1 SIGUSR1", 0, "kill c1 10 1\n");
@@ -252,15 +252,15 @@ END_TEST
 START_TEST(exec_leaves_the_rest_alone)
 {
 	must_ask("exec c1 ls -t --env x -- --root=y -h", 130,
-		 "exec c1 arg[ls] arg[-t] arg[--env] arg[x] arg[--] arg[--root=y] arg[-h] p=- cwd=- u=- cg=- label=- aa=- cs=- pf=- pfs=- fds=0 end\n");
+		 "exec c1 arg[ls] arg[-t] arg[--env] arg[x] arg[--] arg[--root=y] arg[-h] p=- cwd=- u=- label=- aa=- cs=- pf=- pfs=- fds=0 end\n");
 	must_ask("exec -t -- c1 -x", 130,
-		 "exec c1 arg[-x] p=- cwd=- u=- cg=- label=- aa=- cs=- pf=- pfs=- fds=0 tty,end\n");
+		 "exec c1 arg[-x] p=- cwd=- u=- label=- aa=- cs=- pf=- pfs=- fds=0 tty,end\n");
 	must_ask("exec -dt c1 a", 130,
-		 "exec c1 arg[a] p=- cwd=- u=- cg=- label=- aa=- cs=- pf=- pfs=- fds=0 tty,detach,end\n");
+		 "exec c1 arg[a] p=- cwd=- u=- label=- aa=- cs=- pf=- pfs=- fds=0 tty,detach,end\n");
 	must_ask("exec -dtu1 c1 a", 130,
-		 "exec c1 arg[a] p=- cwd=- u=1 cg=- label=- aa=- cs=- pf=- pfs=- fds=0 tty,detach,end\n");
+		 "exec c1 arg[a] p=- cwd=- u=1 label=- aa=- cs=- pf=- pfs=- fds=0 tty,detach,end\n");
 	must_ask("exec -tu 1 --tty=false c1 a", 130,
-		 "exec c1 arg[a] p=- cwd=- u=1 cg=- label=- aa=- cs=- pf=- pfs=- fds=0 end\n");
+		 "exec c1 arg[a] p=- cwd=- u=1 label=- aa=- cs=- pf=- pfs=- fds=0 end\n");
 }
 END_TEST
 
@@ -450,7 +450,7 @@ START_TEST(listen_fds)
 	setenv("LISTEN_PID", pid, 1);
 	must_ask("create --preserve-fds 3 c1", 0, "create c1 root=- b=- f=- cs=- pf=- pfs=- fds=5 end\n");
 	must_ask("run c1", 42, "run c1 root=- b=- f=- cs=- pf=- pfs=- fds=2 end\n");
-	must_ask("exec c1 a", 130, "exec c1 arg[a] p=- cwd=- u=- cg=- label=- aa=- cs=- pf=- pfs=- fds=2 end\n");
+	must_ask("exec c1 a", 130, "exec c1 arg[a] p=- cwd=- u=- label=- aa=- cs=- pf=- pfs=- fds=2 end\n");
 	setenv("LISTEN_FDS", "two", 1);
 	must_refuse("run c1", "LISTEN_FDS: \"two\" is not a number from 0 to 1048576");
 }
