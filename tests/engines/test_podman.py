@@ -203,6 +203,7 @@ def test_cgroups(podman, mode, parent_cgroup):
     podman("rm", "-f", "-t", "0", "g1")
 
 
+@pytest.mark.long
 def test_cgroups_split(podman_on_v2):
     """podman's own cgroup holds two: the container's, and conmon's beside it."""
     podman, top = podman_on_v2
@@ -277,6 +278,7 @@ def systemd_like(podman, tmp_path, where, *options):
     return mounts
 
 
+@pytest.mark.long
 @needs_of_machine("cgroup v1")
 def test_systemd_on_v1(podman, common, tmp_path):
     """Of all hierarchies systemd's own one can be written to."""

@@ -419,7 +419,7 @@ OTHERS = [(), ("pid",), ("network", "ipc", "uts"), ("network", "ipc", "uts", "pi
 
 @MAPS
 @pytest.mark.kernel
-@pytest.mark.parametrize("others", OTHERS, ids=" ".join)
+@pytest.mark.parametrize("others", [pytest.param(o, marks=needs("proc of a joined pid namespace (Linux 6.17)")) if "pid" in o else o for o in OTHERS], ids=" ".join)
 def test_joined(user, maps, others):
     """A pod: the second container is in the first one's user namespace, and in those named. From create to delete."""
     pod = user.container(maps, args=["/bin/sleep", "100"])
