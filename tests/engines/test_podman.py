@@ -24,14 +24,14 @@ def engine(podman_engine):
 @pytest.fixture
 def podman_on_v2(podman, parent_cgroup):
     """podman that sees nothing but cgroup v2, as the only process of a cgroup there; the path of its parent. Where v1 has the controllers there are no
-    limits then."""
+    limits then, and it has to be in the root of each: of a path there podman would make a cgroup here, v2 or not."""
     root = snapshot.v2_root()
     if root is None:
         pytest.skip("this machine lacks cgroup v2")
     top = root / parent_cgroup.lstrip("/") / "on-v2"
     (top / "podman").mkdir(parents=True)
     alone = ["unshare", "-m", "--propagation", "private", "sh", "-c",
-             f'echo $$ >{top}/podman/cgroup.procs && {{ [ {root} = /sys/fs/cgroup ] || mount --rbind {root} /sys/fs/cgroup; }} && exec "$@"', "sh"]
+             f'for tasks in /sys/fs/cgroup/*/tasks; do [ ! -e $tasks ] || echo $$ >$tasks; done; echo $$ >{top}/podman/cgroup.procs && {{ [ {root} = /sys/fs/cgroup ] || mount --rbind {root} /sys/fs/cgroup; }} && exec "$@"', "sh"]
     inside, settings = podman.within(*alone), podmans.DROP_INS / "99-on-v2.conf"
     settings.write_text("[containers]\npids_limit = 0\n")  # podman's own limit, where there may be no controller
     yield inside, str(Path("/", top.relative_to(root)))
@@ -203,7 +203,6 @@ def test_cgroups(podman, mode, parent_cgroup):
     podman("rm", "-f", "-t", "0", "g1")
 
 
-@pytest.mark.long
 def test_cgroups_split(podman_on_v2):
     """podman's own cgroup holds two: the container's, and conmon's beside it."""
     podman, top = podman_on_v2
@@ -278,13 +277,14 @@ def systemd_like(podman, tmp_path, where, *options):
     return mounts
 
 
-@pytest.mark.long
 @needs_of_machine("cgroup v1")
-def test_systemd_on_v1(podman, common, tmp_path):
+def test_systemd_on_v1(podman, common, parent_cgroup, tmp_path):
     """Of all hierarchies systemd's own one can be written to."""
-    mounts = systemd_like(podman, tmp_path, "/sys/fs/cgroup/systemd", *common[:2])
+    own = f"/sys/fs/cgroup/systemd{parent_cgroup}"  # podman shows all of the host's hierarchy
+    mounts = systemd_like(podman, tmp_path, own, *common[:2])
     assert mounts["/sys/fs/cgroup/systemd"][1].startswith("rw,") and mounts["/sys/fs/cgroup/memory"][1].startswith("ro,")
-    podman("stop", "-t", "1", "i1")
+    podman("rm", "-f", "-t", "1", "i1")
+    wait_for(lambda: removed(Path(own, "unit")), 10, "the unit's cgroup to be empty")
 
 
 def test_systemd_on_v2(podman_on_v2, tmp_path):
