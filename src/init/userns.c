@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "init/init.h"
@@ -136,8 +135,7 @@ static int await_tree(struct init *in, const struct links *l, int *ret_fd)
 	if (fd_recv(l->sync[1], &go, 1, ret_fd, 0) != 1 || *ret_fd < 0)
 		init_gone(1);
 	close(l->sync[1]);
-	while (waitpid(maker, NULL, 0) < 0 && errno == EINTR)
-		;
+	sys_reap(maker);
 	return 0;
 }
 
@@ -451,8 +449,8 @@ static int follow_keeper(struct init *in)
 		r = failed(in, creds_guard(), "guard the container's process");
 	fd_close(&in->apart.pidfd);
 	fd_close(&in->apart.serve_fd);
-	while (r == 0 && waitpid(keeper, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (r == 0)
+		sys_reap(keeper);
 	in->role = WHO_I;
 	return r == 0 ? be_root(in) : r;
 }

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/io.h"
@@ -74,8 +73,7 @@ static int look_inside(int userns, struct look *ret, char uid_map[MAP_MAX], char
 	if (r == 0)
 		r = read_map(pid, "gid_map", gid_map);
 	fd_close(&ours);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	sys_reap(pid);
 	return r;
 }
 

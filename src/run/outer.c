@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "base/buf.h"
 #include "base/fd.h"
@@ -85,8 +84,7 @@ static void holder_end(struct holder *h)
 	if (h->pid <= 0)
 		return;
 	kill(h->pid, SIGKILL);
-	while (waitpid(h->pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	sys_reap(h->pid);
 }
 
 static int write_file(pid_t pid, const char *name, const char *text, struct err *e)

@@ -196,8 +196,7 @@ static int clone_in_userns(const struct plan *p, const struct spawn_fds *fds, st
 		return err_sys(e, pid, "start a process that joins the user namespace");
 	fd_close(&theirs);
 	ssize_t n = fd_recv(ours, &b, sizeof(b), &ret->pidfd, 0);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	sys_reap(pid);
 	if (n != (ssize_t)sizeof(b))
 		return err_set(e, ERR_PEER, EPROTO, "the process that joins the user namespace died");
 	ret->pid = b.pid;
@@ -205,7 +204,7 @@ static int clone_in_userns(const struct plan *p, const struct spawn_fds *fds, st
 		return 0;
 	*e = b.err;
 	if (b.pid > 0)
-		waitpid(b.pid, NULL, 0); /* it is a child of ours, and has ended */
+		sys_reap(b.pid); /* it is a child of ours, and has ended */
 	ret->pid = 0;
 	return b.r;
 }

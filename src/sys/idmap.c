@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/io.h"
@@ -25,7 +24,7 @@ int idmap_write(struct procfs *p, pid_t pid, const char *uid_map, const char *gi
 
 int idmap_userns(struct procfs *p, const char *uid_map, const char *gid_map)
 {
-	int hold[2], r, status;
+	int hold[2], r;
 	char c;
 
 	if (pipe2(hold, O_CLOEXEC) < 0)
@@ -42,7 +41,7 @@ int idmap_userns(struct procfs *p, const char *uid_map, const char *gid_map)
 	r = pid < 0 ? pid : idmap_write(p, pid, uid_map, gid_map);
 	scoped_fd int fd = r < 0 ? r : procfs_process_ns(p, pid, "user");
 	close(hold[1]);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	if (pid > 0)
+		sys_reap(pid);
 	return r < 0 ? r : take_fd(&fd);
 }

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -218,6 +219,17 @@ static inline pid_t sys_fork(unsigned long flags, int *ret_pidfd)
 #else
 	return (pid_t)sys_result("clone", syscall(SYS_clone, flags, 0, ret_pidfd, NULL, 0));
 #endif
+}
+
+/* Wait for the end of our child `pid`. Its status as waitpid(2) tells it, or -errno. */
+static inline int sys_reap(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return status;
 }
 
 /* statx(2) as far as mounts need it: the identity of the mount at `fd` (unique in the life of the machine from
