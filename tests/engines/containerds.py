@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """containerd and ctr with the runtime under test."""
+from contextlib import contextmanager
 from pathlib import Path
 
 from conftest import IMAGE, Engine
@@ -17,20 +18,30 @@ address = "{state}/containerd.sock"
 
 
 class Containerd:
-    """A daemon with directories of its own, and its client. `top` is for what lasts, `state` for sockets and tasks."""
+    """A daemon with directories of its own, and its client. `top` is for what lasts, `state` for sockets and tasks; `env` is added to the daemon's."""
 
-    def __init__(self, top, program, parent_cgroup, state="/run/containerd", root=None):
+    def __init__(self, top, program, parent_cgroup, state="/run/containerd", root=None, env=None):
         self.program, self.parent_cgroup = program, parent_cgroup
         top.mkdir(parents=True, exist_ok=True)
         (top / "containerd.toml").write_text(CONFIG.format(root=root or top / "root", state=state))
-        self.client = Engine("ctr", "-a", f"{state}/containerd.sock")
-        self.daemon = Daemon(["containerd", "-c", top / "containerd.toml"], [*self.client.prefix, "version"], top / "containerd.log")
+        self.socket = f"{state}/containerd.sock"
+        self.client = Engine("ctr", "-a", self.socket)
+        self.daemon = Daemon(["containerd", "-c", top / "containerd.toml"], [*self.client.prefix, "version"], top / "containerd.log", env)
 
     def start(self, image=None):
         self.daemon.start()
         if image is not None:
             self.client("images", "import", image)
         return self.client
+
+    @contextmanager
+    def running(self, image):
+        """From its start to its stop."""
+        self.start(image)
+        try:
+            yield self
+        finally:
+            self.daemon.stop()
 
     @staticmethod
     def runtime_root(namespace="default"):

@@ -5,17 +5,11 @@ import os
 from pathlib import Path
 
 from conftest import IMAGE, Engine
+from containerds import Containerd
 from daemons import Daemon, program_of
 from harness.runtime import wait_for
 
 PROGRAMS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "docker-registry", "iptables")
-CONTAINERD = """version = 2
-root = "{top}/containerd"
-state = "{run}/containerd"
-disabled_plugins = ["io.containerd.grpc.v1.cri"]
-[grpc]
-address = "{run}/containerd.sock"
-"""
 
 
 class Docker:
@@ -26,16 +20,15 @@ class Docker:
         for directory in (self.top / "bin", self.run):
             directory.mkdir(parents=True)
         (self.top / "bin/runc").symlink_to(program)  # BuildKit in the daemon looks for this name
-        (self.top / "containerd.toml").write_text(CONTAINERD.format(top=self.top, run=self.run))
+        path = {"PATH": f"{self.top}/bin:{os.environ['PATH']}"}
+        containerd = Containerd(self.top / "containerd", program, parent_cgroup, state=self.run / "containerd", env=path)
         (self.top / "daemon.json").write_text(json.dumps({
             "data-root": str(data), "exec-root": f"{run}/exec", "pidfile": f"{run}/docker.pid", "hosts": [f"unix://{run}/docker.sock"],
-            "containerd": f"{run}/containerd.sock", "storage-driver": "overlay2", "cgroup-parent": parent_cgroup,
+            "containerd": containerd.socket, "storage-driver": "overlay2", "cgroup-parent": parent_cgroup,
             "exec-opts": ["native.cgroupdriver=cgroupfs"], "runtimes": {"tested": {"path": str(program)}}, "default-runtime": "tested",
             "experimental": True, **settings}))
         socket = {"DOCKER_HOST": f"unix://{run}/docker.sock", "DOCKER_CLI_HINTS": "false"}
-        path = {"PATH": f"{self.top}/bin:{os.environ['PATH']}"}
-        self.containerd = Daemon(["containerd", "-c", self.top / "containerd.toml"], ["ctr", "-a", self.run / "containerd.sock", "version"],
-                                 self.top / "containerd.log", path)
+        self.containerd = containerd.daemon
         self.dockerd = Daemon(["dockerd", "--config-file", self.top / "daemon.json"], [program_of("docker"), "info"],
                               self.top / "dockerd.log", {**path, **socket})
         self.client = Engine(program_of("docker"), env=socket)
@@ -71,4 +64,4 @@ def run_options(*options):
     return ["run", "--rm", "--network", "none", *options]
 
 
-__all__ = ["CONTAINERD", "Docker", "IMAGE", "PROGRAMS", "clean", "run_options"]
+__all__ = ["Docker", "IMAGE", "PROGRAMS", "clean", "run_options"]

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from harness.fixtures import REPO
 
+PROGRAMS = ("podman", "conmon")
+RUNTIME_ROOTS = {"hull": "/run/hull", "runc": "/run/runc", "crun": "/run/crun"}  # where a runtime that root's podman calls keeps its containers
 DROP_INS = Path("/etc/containers/containers.conf.d")
 HERE = """[engine]
 cgroup_manager = "cgroupfs"

@@ -16,10 +16,8 @@ pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*PROGRAMS) is n
 
 @pytest.fixture(scope="module")
 def containerd(work, image, program, parent_cgroup):
-    daemon = Containerd(work / "ctr", program, parent_cgroup, root="/var/lib/containerd")
-    daemon.start(image)
-    yield daemon
-    daemon.daemon.stop()
+    with Containerd(work / "ctr", program, parent_cgroup, root="/var/lib/containerd").running(image) as daemon:
+        yield daemon
 
 
 @pytest.fixture(scope="module")

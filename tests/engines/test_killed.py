@@ -21,14 +21,14 @@ from dockers import Docker, clean
 from harness import snapshot
 from harness.clock import scaled
 from harness.runtime import alive, ids_in, wait_for
+from podmans import PROGRAMS as PODMAN_PROGRAMS
+from podmans import RUNTIME_ROOTS
 from podmans import clean as clean_podman
 
-PODMAN_PROGRAMS = ("podman", "conmon")
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 with_docker = pytest.mark.skipif(needs(*DOCKER_PROGRAMS) is not None, reason=str(needs(*DOCKER_PROGRAMS)))
 with_podman = pytest.mark.skipif(needs(*PODMAN_PROGRAMS) is not None, reason=str(needs(*PODMAN_PROGRAMS)))
 with_containerd = pytest.mark.skipif(needs(*CONTAINERD_PROGRAMS) is not None, reason=str(needs(*CONTAINERD_PROGRAMS)))
-ROOTS = {"hull": "/run/hull", "runc": "/run/runc", "crun": "/run/crun"}
 COUNT = "i=0; while [ $i -lt 600 ]; do echo tick $i; i=$((i+1)); sleep 1; done"
 
 
@@ -73,11 +73,9 @@ def unmount_below(top):
 
 @pytest.fixture
 def containerd(tmp_path, image, program, parent_cgroup):
-    daemon = Containerd(tmp_path / "containerd", program, parent_cgroup, state="/run/killed")
-    daemon.start(image)
-    yield daemon
-    daemon.clean()
-    daemon.daemon.stop()
+    with Containerd(tmp_path / "containerd", program, parent_cgroup, state="/run/killed").running(image) as daemon:
+        yield daemon
+        daemon.clean()
 
 
 def tasks(ctr):
@@ -278,7 +276,7 @@ def test_shim_below_docker(new_docker):
 def podman(podman_engine, flavor):
     yield podman_engine
     clean_podman(podman_engine)
-    assert ids_in(Path(ROOTS[flavor])) == [], "left in the runtime's state root"
+    assert ids_in(Path(RUNTIME_ROOTS[flavor])) == [], "left in the runtime's state root"
 
 
 @pytest.fixture
@@ -298,7 +296,7 @@ def test_conmon(podman, options, program, flavor):
     wait_for(lambda: not alive(pid), 10, "the container to end")
     podman("rm", "-f", "-t", "0", "a", rc=None)
     assert podman("ps", "-aq") == ""
-    delete_forgotten(program, Path(ROOTS[flavor]), "stopped")
+    delete_forgotten(program, Path(RUNTIME_ROOTS[flavor]), "stopped")
 
 
 @with_podman
@@ -315,5 +313,5 @@ def test_podman_while_it_starts_a_container(podman, options, program, flavor, se
     for i in range(4):
         podman("rm", "-f", "-t", "0", "--ignore", f"s{i}", timeout=60)
     assert podman("ps", "-aq", "--external") == ""
-    delete_forgotten(program, Path(ROOTS[flavor]))
+    delete_forgotten(program, Path(RUNTIME_ROOTS[flavor]))
     assert podman("run", "--rm", *options, "echo", "after") == "after\n"

@@ -17,10 +17,9 @@ from dockers import PROGRAMS as DOCKER_PROGRAMS
 from harness import bpf, snapshot
 from harness.clock import scaled
 from harness.runtime import alive, cgroup_dir, ids_in, wait_for
-from podmans import clean
+from podmans import PROGRAMS as PODMAN_PROGRAMS
+from podmans import RUNTIME_ROOTS, clean
 
-PODMAN_PROGRAMS = ("podman", "conmon")
-ROOTS = {"hull": "/run/hull", "runc": "/run/runc", "crun": "/run/crun"}
 AT_ONCE = [pytest.param(10, id="10"), pytest.param(100, id="100", marks=pytest.mark.long)]
 CLIENTS = 100  # as many as containers: all are started before the first has answered
 SLACK = 12  # open files that a daemon may have more than before: those of its last clients
@@ -34,10 +33,8 @@ def engine():
 
 @pytest.fixture(scope="module")
 def containerd(work, image, program, parent_cgroup):
-    daemon = Containerd(work / "load", program, parent_cgroup, state="/run/load")
-    daemon.start(image)
-    yield daemon
-    daemon.daemon.stop()
+    with Containerd(work / "load", program, parent_cgroup, state="/run/load").running(image) as daemon:
+        yield daemon
 
 
 def keys():
@@ -107,13 +104,13 @@ def test_podman_at_once(podman_engine, parent_cgroup, flavor, n):
         assert {k: v for k, v in said.items() if v[0] != 0} == {}
         assert sorted(podman_engine("ps", "--filter", "status=running", "--format", "{{.Names}}").split()) == sorted(names)
         are_apart([int(p) for p in podman_engine("inspect", "-f", "{{.State.Pid}}", *names).split()], parent_cgroup)
-        assert len(ids_in(Path(ROOTS[flavor]))) == n
+        assert len(ids_in(Path(RUNTIME_ROOTS[flavor]))) == n
         entered = all_at_once(names[:20], lambda name: podman_engine.call("exec", name, "cat", "/own", timeout=200))
         assert entered == {name: (0, f"{name}\n") for name in names[:20]}
     finally:
         podman_engine("rm", "--all", "--force", "--time", "0", timeout=400)
         clean(podman_engine)
-    assert ids_in(Path(ROOTS[flavor])) == []
+    assert ids_in(Path(RUNTIME_ROOTS[flavor])) == []
 
 
 @pytest.mark.timeout(600)

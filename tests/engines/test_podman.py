@@ -12,7 +12,7 @@ from harness import programs, snapshot
 from harness.needs import needs as needs_of_machine
 from harness.runtime import cgroup_dir, is_v1, wait_for
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs("podman", "conmon") is not None, reason=str(needs("podman", "conmon")))]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*podmans.PROGRAMS) is not None, reason=str(needs(*podmans.PROGRAMS)))]
 COUNT = 'i=0; while [ $i -lt 600 ]; do echo tick $i; i=$((i+1)); sleep 1; done'
 
 

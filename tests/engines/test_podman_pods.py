@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """podman: networks, ports, pods, kube play."""
+import podmans
 import pytest
 from conftest import IMAGE, needs
 from daemons import HOST_ADDRESS, fetch
 from harness.runtime import wait_for
 from images import PAGE
 
-NEEDED = ("podman", "conmon", "iptables")
+NEEDED = (*podmans.PROGRAMS, "iptables")
 pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(needs(*NEEDED) is not None, reason=str(needs(*NEEDED)))]
 KUBE = """apiVersion: v1
 kind: Pod

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import podmans
 import pytest
 from conftest import IMAGE, Engine, needs
 from daemons import HOST_ADDRESS
@@ -16,7 +17,7 @@ from harness.rootless import GID, SUB, SUB_COUNT, UID, User
 from harness.runtime import ids_in, wait_for
 from images import PAGE
 
-NEEDED = ("podman", "conmon", "newuidmap", "catatonit")
+NEEDED = (*podmans.PROGRAMS, "newuidmap", "catatonit")
 pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(needs(*NEEDED) is not None, reason=str(needs(*NEEDED))),
               machine_needs("newuidmap, newgidmap and /etc/subuid")]
 CONTAINERS_CONF = """[engine]
