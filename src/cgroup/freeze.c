@@ -198,12 +198,12 @@ static void look_at_threads(pid_t pid, int *best, pid_t *ret)
 		closedir(d);
 }
 
-/* A process that didn't freeze, or 0. */
-static pid_t find_awake(const struct cgroup *cg, int i)
+/* The thread that looks least frozen, if it does so more than one in state `than`; else 0. */
+static pid_t find_awake(const struct cgroup *cg, int i, char than)
 {
 	struct oci_arena arena = { 0 };
 	pid_t *pids, found = 0;
-	int best = suspicion('X');
+	int best = suspicion(than);
 	size_t n;
 
 	if (cg_pids_in(cg, i, &arena, &pids, &n) == 0)
@@ -228,8 +228,12 @@ int cg_freeze(const struct cgroup *cg, const char *token, int timeout_ms, struct
 		r = wait_frozen(cg, i, timeout_ms);
 	if (r == 0)
 		return 0;
-	pid_t awake = r == -ETIMEDOUT ? find_awake(cg, i) : 0;
+	pid_t awake = r == -ETIMEDOUT ? find_awake(cg, i, 'X') : 0;
 	int thawed = flip(cg, i, false);
+	/* v1 freezes some sleepers where they are (on Linux 7 those in wait4), in state D, too. Theirs is S again by now; a D that is left has kept the rest waiting. */
+	pid_t blocked = r == -ETIMEDOUT ? find_awake(cg, i, 'R') : 0;
+	if (blocked)
+		awake = blocked;
 	const char *rest = thawed < 0 && thawed != -ENOENT && thawed != -ENODEV ? "it could not be thawed again"
 										: "all of it runs on";
 	if (r != -ETIMEDOUT)
