@@ -32,10 +32,19 @@ static int64_t memory_hits(const struct cgroup *cg)
 	return cg->lay->h[i].v2 ? cg_read_key(cg->dfd[i], "memory.events", "max") : read_number(cg, "memory", "memory.failcnt");
 }
 
+/* In how many periods something had used up the quota of cpu before the end. */
+static int64_t cpu_hits(const struct cgroup *cg)
+{
+	int i = cg_layout_find(cg->lay, "cpu");
+
+	return i < 0 || cg->dfd[i] < 0 ? -1 : cg_read_key(cg->dfd[i], "cpu.stat", "nr_throttled");
+}
+
 void cg_hits_read(const struct cgroup *cg, struct cg_hits *ret)
 {
 	ret->oom_kills = cg_oom_kills(cg);
 	ret->memory_hits = memory_hits(cg);
+	ret->cpu_hits = cpu_hits(cg);
 }
 
 static const char *print_number(int64_t v, char *buf, size_t size)
@@ -81,9 +90,38 @@ static bool blame_pids(const struct cgroup *cg, char *buf, size_t size)
 	return true;
 }
 
+/* "QUOTA PERIOD", as v2 writes it. */
+static void print_quota(const struct cgroup *cg, char *buf, size_t size)
+{
+	char quota[NUM_U64_MAX_CHARS], period[NUM_U64_MAX_CHARS];
+	int i = cg_layout_find(cg->lay, "cpu");
+
+	if (cg->lay->h[i].v2) {
+		if (io_read_at(cg->dfd[i], "cpu.max", buf, size) <= 0)
+			snprintf(buf, size, "unknown");
+		buf[strcspn(buf, "\n")] = '\0';
+		return;
+	}
+	snprintf(buf, size, "%s %s", print_number(read_number(cg, "cpu", "cpu.cfs_quota_us"), quota, sizeof(quota)),
+		 print_number(read_number(cg, "cpu", "cpu.cfs_period_us"), period, sizeof(period)));
+}
+
+static bool blame_cpu(const struct cgroup *cg, const struct cg_hits *before, char *buf, size_t size)
+{
+	int64_t hits = cpu_hits(cg) - (before->cpu_hits > 0 ? before->cpu_hits : 0);
+	char limit[64];
+
+	if (hits <= 0)
+		return false;
+	print_quota(cg, limit, sizeof(limit));
+	snprintf(buf, size, "; cgroup reports %lld periods without CPU time (cpu quota and period %s us)", (long long)hits, limit);
+	return true;
+}
+
 bool cg_blame(const struct cgroup *cg, const struct cg_hits *before, int code, char *buf, size_t size)
 {
-	return blame_memory(cg, before, code, buf, size) || (code == EAGAIN && blame_pids(cg, buf, size));
+	return blame_memory(cg, before, code, buf, size) || (code == EAGAIN && blame_pids(cg, buf, size)) ||
+	       (code == ETIMEDOUT && blame_cpu(cg, before, buf, size));
 }
 
 bool cg_pids_full(const struct cgroup *cg, unsigned more)

@@ -223,6 +223,7 @@ void cg_oom_watch_close(struct cg_oom_watch *w);
 struct cg_hits {
 	int64_t oom_kills; /* processes killed for the memory limit; -1 unknown */
 	int64_t memory_hits; /* how often it was reached; -1 unknown */
+	int64_t cpu_hits; /* periods of which the quota took away a part; -1 unknown */
 };
 void cg_hits_read(const struct cgroup *cg, struct cg_hits *ret);
 /* Something failed in the cgroup with errno `code` (0: a process died without a word). Is one of its limits the likely reason? Then print, for the end of the

@@ -24,6 +24,7 @@ struct execution {
 	struct plan plan;
 	struct cgroup cg;
 	bool cg_open, pid_file_written;
+	int timeout_ms; /* for every answer of the child */
 	bool place_late; /* its pids cgroup is full: what is born in the joined pid namespace is moved there before it is released */
 	struct child child;
 	int init_pidfd, console_sock, pidfd_sock, master;
@@ -246,7 +247,7 @@ static int spawn(struct execution *x, bool may_go_below, struct err *e)
 
 static int adopt(struct execution *x, struct err *e)
 {
-	int r = spawn_blame(&x->child, &x->cg, spawn_adopt(&x->child, SETUP_TIMEOUT_MS, e), e);
+	int r = spawn_blame(&x->child, &x->cg, spawn_adopt(&x->child, x->timeout_ms, e), e);
 
 	/* It waits for RELEASE, and has done nothing yet. */
 	return r == 0 && x->place_late ? cg_move(&x->cg, x->child.pid, e) : r;
@@ -258,16 +259,16 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 	int r = 0;
 
 	if (x->plan.hdr.fin.flags & FIN_TERMINAL)
-		r = spawn_take_console(&x->child, SETUP_TIMEOUT_MS, &x->cg, x->console_sock, &x->master, e);
+		r = spawn_take_console(&x->child, x->timeout_ms, &x->cg, x->console_sock, &x->master, e);
 	bool early = (x->plan.hdr.fin.flags & FIN_FILTER_IN_S) && (x->plan.hdr.fin.flags & FIN_LISTENER);
 	if (r == 0 && early)
-		r = spawn_take_listener(&x->child, SETUP_TIMEOUT_MS, &x->cg, e);
+		r = spawn_take_listener(&x->child, x->timeout_ms, &x->cg, e);
 	if (r == 0 && (x->plan.hdr.fin.flags & FIN_JOIN_PID))
 		r = adopt(x, e);
 	if (r == 0 && early)
 		r = spawn_introduce(&x->child, &x->agent, e);
 	if (r == 0)
-		r = spawn_expect(&x->child, CTL_READY, SETUP_TIMEOUT_MS, &m, NULL, &x->cg, e);
+		r = spawn_expect(&x->child, CTL_READY, x->timeout_ms, &m, NULL, &x->cg, e);
 	if (r == 0)
 		r = sched_apply(&x->plan, x->child.pid, e);
 	if (r == 0 && x->pidfd_sock >= 0)
@@ -278,7 +279,7 @@ static int follow(struct execution *x, const struct hull_exec_opts *o, struct er
 	}
 	if (r == 0 && (r = ctl_send(&x->child.ctl, CTL_RELEASE, 0, NULL, 0, -1)) < 0)
 		err_sys(e, r, "release the process");
-	return r < 0 ? r : spawn_wait_exec(&x->child, SETUP_TIMEOUT_MS, &x->cg, &x->agent, e);
+	return r < 0 ? r : spawn_wait_exec(&x->child, x->timeout_ms, &x->cg, &x->agent, e);
 }
 
 /* The process of an exec shares the container's class of service. */
@@ -318,7 +319,7 @@ static int execute(struct execution *x, const struct hull_exec_opts *o, int *ret
 int hull_exec(const struct hull *h, const char *id, const struct hull_exec_opts *o, int *ret_status, struct err *e)
 {
 	struct oci_arena arena = { 0 };
-	struct execution x = { .arena = &arena, .init_pidfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1,
+	struct execution x = { .arena = &arena, .init_pidfd = -1, .console_sock = -1, .pidfd_sock = -1, .master = -1, .timeout_ms = hull_timeout_ms(h),
 			       .agent = AGENT_NONE, .child = { .pidfd = -1, .setup_pidfd = -1, .listener = -1, .ctl = { .fd = -1 } } };
 	int r = container_open(h, id, -1, &arena, &x.c, e);
 

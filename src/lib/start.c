@@ -56,13 +56,13 @@ static int run_poststart(const struct oci_config *cfg, const struct state_rec *r
 	return r;
 }
 
-static int start_open(const struct state_dir *d, const struct state_rec *rec, struct oci_config *cfg, struct oci_arena *a, struct err *e)
+static int start_open(const struct hull *h, const struct state_dir *d, const struct state_rec *rec, struct oci_config *cfg, struct oci_arena *a, struct err *e)
 {
 	struct cg_layout lay;
 	struct cgroup cg;
 	struct agent agent;
 	const char *path = state_rec_cgroup(rec);
-	int timeout = cfg->hooks && cfg->hooks->n_start_container ? -1 : SETUP_TIMEOUT_MS;
+	int timeout = cfg->hooks && cfg->hooks->n_start_container ? hull_patience_ms(h) : hull_timeout_ms(h);
 	int r = path ? cg_layout_detect(&lay, e) : 0;
 
 	struct plan_annotations honoured;
@@ -127,7 +127,7 @@ int hull_start(const struct hull *h, const char *id, struct err *e)
 		if (r == 0 && notify.down_fd >= 0)
 			init = proc_id_open(&c.rec.init);
 		if (r == 0)
-			r = start_open(&c.dir, &c.rec, cfg, &arena, e);
+			r = start_open(h, &c.dir, &c.rec, cfg, &arena, e);
 		container_close(&c);
 	}
 	if (r >= 0)

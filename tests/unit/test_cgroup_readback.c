@@ -227,7 +227,7 @@ START_TEST(test_blame)
 		ck_assert_int_eq(now.oom_kills, 0);
 		ck_assert_int_eq(now.memory_hits, 0);
 		/* As if one had been killed since. */
-		ck_assert(cg_blame(&cg, &(struct cg_hits){ -1, 0 }, EPERM, text, sizeof(text)));
+		ck_assert(cg_blame(&cg, &(struct cg_hits){ .oom_kills = -1 }, EPERM, text, sizeof(text)));
 		ck_assert_msg(str_starts(text, "; cgroup reports oom_kill 1 (memory limit max, peak "), "%s", text);
 	}
 	if (p >= 0) {
