@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 union one_fd {
 	char buf[CMSG_SPACE(sizeof(int))];
@@ -84,6 +85,13 @@ ssize_t fd_recv(int sock, void *data, size_t size, int *ret_fd, int flags)
 	}
 	*ret_fd = fd;
 	return n;
+}
+
+int fd_set_patience(int sock, unsigned ms)
+{
+	struct timeval t = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	return setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t)) < 0 ? -errno : 0;
 }
 
 int fd_set_cloexec(int fd, int on)

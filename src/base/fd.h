@@ -38,6 +38,8 @@ int fd_send(int sock, const void *data, size_t len, int fd);
 /* Receive one message of up to `size` bytes and at most one descriptor (CLOEXEC; -1 when none came). More than one descriptor is
  * -EPROTO and all of them are closed. Returns the number of bytes, 0 at end of file, or -errno. */
 ssize_t fd_recv(int sock, void *data, size_t size, int *ret_fd, int flags);
+/* fd_recv() on `sock` gives up after `ms` milliseconds: -EAGAIN (SO_RCVTIMEO, socket(7)). */
+int fd_set_patience(int sock, unsigned ms);
 /* Set or clear FD_CLOEXEC. Returns 0 or -errno. */
 int fd_set_cloexec(int fd, int on);
 

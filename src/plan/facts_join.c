@@ -18,13 +18,15 @@
 
 /* Lines of at most 33 characters, 340 of them (map_write() in kernel/user_namespace.c). */
 #define MAP_MAX 12288
+/* Others in there may stop whoever joins them. */
+#define LOOK_MS 10000
 
 struct look {
 	int32_t r;
 	bool no_setgroups, procfs_pidns;
 };
 
-/* In there. We stay until the other end is closed. */
+/* In there. We stay until we are killed, or the other end is closed. */
 static NORETURN void look_around(int userns, int sock)
 {
 	struct look found = { .r = sys_setns(userns, CLONE_NEWUSER) };
@@ -35,8 +37,8 @@ static NORETURN void look_around(int userns, int sock)
 		found.r = sys_unshare(CLONE_NEWNS);
 	if (found.r == 0)
 		facts_detect_inside(&found.no_setgroups, &found.procfs_pidns);
-	int r = fd_send(sock, &found, sizeof(found), -1);
-	while (r == 0 && read(sock, &c, 1) < 0 && errno == EINTR)
+	fd_send(sock, &found, sizeof(found), -1);
+	while (read(sock, &c, 1) < 0 && errno == EINTR)
 		;
 	_exit(0);
 }
@@ -66,14 +68,16 @@ static int look_inside(int userns, struct look *ret, char uid_map[MAP_MAX], char
 	if (pid < 0)
 		return pid;
 	fd_close(&theirs);
-	ssize_t n = fd_recv(ours, ret, sizeof(*ret), &none, 0);
-	int r = n == (ssize_t)sizeof(*ret) ? ret->r : -ECHILD;
+	int r = fd_set_patience(ours, LOOK_MS);
+	if (r == 0) {
+		ssize_t n = fd_recv(ours, ret, sizeof(*ret), &none, 0);
+		r = n == (ssize_t)sizeof(*ret) ? ret->r : n == -EAGAIN ? -ETIMEDOUT : -ECHILD;
+	}
 	if (r == 0)
 		r = read_map(pid, "uid_map", uid_map);
 	if (r == 0)
 		r = read_map(pid, "gid_map", gid_map);
-	fd_close(&ours);
-	sys_reap(pid);
+	sys_put_down(pid);
 	return r;
 }
 

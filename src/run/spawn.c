@@ -132,6 +132,10 @@ static int clone_child(const struct plan *p, int cgroup_fd, unsigned flags, stru
 	return 0;
 }
 
+/* Others in the joined user namespace may stop the process between. */
+#define BETWEEN_MS 10000
+#define GIVE_UP_MS 1000
+
 /* What the process between says; hull-init's pidfd comes with it. */
 struct born {
 	int32_t r, pid;
@@ -176,6 +180,29 @@ static pid_t fork_into(int cgroup_fd)
 	return r < 0 ? -errno : (pid_t)r;
 }
 
+/* The process between was killed, or died, without a word. The child that it had for us by then ends when the control socket is closed, unless it is stopped, too;
+ * we don't know its pid, but have no other children now. */
+static void end_children(void)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	siginfo_t si = { 0 };
+
+	for (unsigned i = 0; i < GIVE_UP_MS && waitid(P_ALL, 0, &si, WEXITED | WSTOPPED | WNOHANG | __WALL) == 0; i++) {
+		if (si.si_pid > 0 && si.si_code == CLD_STOPPED)
+			kill(si.si_pid, SIGKILL);
+		nanosleep(&ms, NULL);
+	}
+}
+
+static int give_up_between(pid_t pid, int ctl_fd, ssize_t n, struct err *e)
+{
+	kill(pid, SIGKILL);
+	shutdown(ctl_fd, SHUT_RDWR);
+	end_children();
+	return n == -EAGAIN ? err_set(e, ERR_PEER, ETIMEDOUT, "the process that joins the user namespace did not get on within %d ms", BETWEEN_MS)
+			    : err_set(e, ERR_PEER, EPROTO, "the process that joins the user namespace died");
+}
+
 /* Namespaces belong to the user namespace that whoever makes them is in. So a process between us and hull-init joins it, and has its child for us. */
 static int clone_in_userns(const struct plan *p, const struct spawn_fds *fds, struct launch *l, struct child *ret, struct err *e)
 {
@@ -195,10 +222,11 @@ static int clone_in_userns(const struct plan *p, const struct spawn_fds *fds, st
 	if (pid < 0)
 		return err_sys(e, pid, "start a process that joins the user namespace");
 	fd_close(&theirs);
-	ssize_t n = fd_recv(ours, &b, sizeof(b), &ret->pidfd, 0);
-	sys_reap(pid);
+	int r = fd_set_patience(ours, BETWEEN_MS);
+	ssize_t n = r < 0 ? r : fd_recv(ours, &b, sizeof(b), &ret->pidfd, 0);
 	if (n != (ssize_t)sizeof(b))
-		return err_set(e, ERR_PEER, EPROTO, "the process that joins the user namespace died");
+		return give_up_between(pid, ret->ctl.fd, n, e);
+	sys_put_down(pid);
 	ret->pid = b.pid;
 	if (b.r == 0)
 		return 0;

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/util.h"
@@ -230,6 +231,16 @@ static inline int sys_reap(pid_t pid)
 		if (errno != EINTR)
 			return -errno;
 	return status;
+}
+
+/* Kill our child `pid` and wait for its end, a second at most: one in a cgroup that v1 has frozen doesn't end before it is thawed. */
+static inline void sys_put_down(pid_t pid)
+{
+	struct timespec pause = { .tv_nsec = 15000 };
+
+	kill(pid, SIGKILL);
+	for (; waitpid(pid, NULL, WNOHANG) == 0 && pause.tv_nsec < 500000000; pause.tv_nsec *= 2)
+		nanosleep(&pause, NULL);
 }
 
 /* statx(2) as far as mounts need it: the identity of the mount at `fd` (unique in the life of the machine from

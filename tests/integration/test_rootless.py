@@ -553,6 +553,27 @@ def test_a_user_namespace_within_one(user, someones):
     c.fails("run", match=rf"config\.json{PLACE}: linux\.uidMappings: the user namespace maps no id 0, as which the container is set up")
 
 
+@SUB_IDS
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("command", ["check", "create"])
+def test_a_user_namespace_whose_root_stops_everybody(user, command):
+    """Whoever joins is within reach of those who are in there: hull gives up, and leaves nothing."""
+    only_sub = [{"containerID": 0, "hostID": SUB, "size": SUB_COUNT}]  # else its root were the user, and stopped hull, too
+    hostile = user.container(only_sub, args=shell("while :; do kill -STOP -1; done"), mounts=[], linux={**userns("pid", maps=only_sub), "maskedPaths": DELETE, "readonlyPaths": DELETE})
+    hostile.detach()
+    c = user.container(ALL)
+    c.config["linux"].update(userns(user=f"/proc/{hostile.pid}/ns/user"))
+    for name in ("uidMappings", "gidMappings"):
+        del c.config["linux"][name]
+    c.bundle.write(c.config)
+    r = user.hull.call("--timeout", "5", command, "--bundle", c.bundle.path, *([c.id] if command == "create" else []), timeout=60)
+    # Now and then one gets through.
+    late = re.search("the process that joins the user namespace did not get on within 10000 ms|(join the user namespace|waiting for) .*: connection timed out", r.err)
+    assert late or r.rc == 0 or command == "check", r
+    c.runtime.call("delete", "--force", c.id)
+    assert user.hull.ids() == [hostile.id]
+
+
 # --- cgroups ---
 
 def delegate(*names, where="", only=None):
