@@ -78,6 +78,7 @@ class Run:
     def __init__(self, machine, out, shards, pytest_args, suites):
         self.machine, self.out, self.shards, self.pytest_args, self.suites = machine, out, shards, pytest_args, suites
         self.lines, self.kernel, self.errors, self.seconds = [], "?", [], 0
+        self.commit = commit()  # of now: the tree may go on while the machine runs
         shutil.rmtree(out, ignore_errors=True)
 
     def _line(self, line):
@@ -108,12 +109,12 @@ class Run:
         told = mx.read_report(self.lines)
         found = {"oci-validation": mx.read_tap(tap), **{suite: mx.of_suite(told, suite) for suite in mx.SUITES[1:]}}
         (self.out / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-        return {"kernel": self.kernel, "commit": commit(), "minutes": round(self.seconds / 60), "error": "; ".join(self.errors),
+        return {"kernel": self.kernel, "commit": self.commit, "minutes": round(self.seconds / 60), "error": "; ".join(self.errors),
                 "suites": {suite: mx.count(results) for suite, results in found.items() if results}}
 
 
-def check(names, out, seconds, pytest_args, suites):
-    """Run them all; the matrix."""
+def check(names, out, seconds, pytest_args, suites, ended=lambda found: None):
+    """Run them all; the matrix. `ended` is told that of each machine as soon as it is through."""
     shards = max(1, JOBS // len(names))
     runs = [Run(vm.MACHINES[name], out / name, shards, pytest_args, suites) for name in names]
     for machine in {(run.machine.kernel, run.machine.root): run.machine for run in runs}.values():
@@ -121,10 +122,14 @@ def check(names, out, seconds, pytest_args, suites):
     with tempfile.TemporaryDirectory(prefix="hull-vm-tree.") as tree:
         make_tree(Path(tree))
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-            futures = [pool.submit(run.do, shard, tree, seconds) for run in runs for shard in range(shards)]
-            for future in futures:
-                future.result()
-    return {run.machine.name: run.results() for run in runs}
+            futures = [(run, [pool.submit(run.do, shard, tree, seconds) for shard in range(shards)]) for run in runs]
+            found = {}
+            for run, parts in futures:
+                for part in parts:
+                    part.result()
+                found[run.machine.name] = run.results()
+                ended({run.machine.name: found[run.machine.name]})
+    return found
 
 
 def keep(found):
@@ -151,9 +156,8 @@ def main(args):
         names, pytest_args, suites = [QUICK_MACHINE], ["-m", "kernel"], ("oci-validation", "integration")
     elif any(a.startswith("tests/") for a in pytest_args):
         suites = ()  # what is tested is among the arguments
-    found = check(names or list(vm.MACHINES), OUT if whole else OUT / "part", SECONDS["quick" if quick else "all"], pytest_args, suites)
-    if whole:
-        keep(found)
+    found = check(names or list(vm.MACHINES), OUT if whole else OUT / "part", SECONDS["quick" if quick else "all"], pytest_args, suites,
+                  **({"ended": keep} if whole else {}))
     print(mx.as_text(found))
     passed, failed, skipped = mx.total(found)
     failed += sum(bool(machine["error"]) for machine in found.values())
