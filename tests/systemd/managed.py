@@ -70,7 +70,8 @@ class ManagedUser(User):
         argv = self.hull.as_user("systemd-run", "--user", "--quiet", "--scope", f"--unit=terminal-{TAG}", "-p", "Delegate=yes", "sleep", "1000")
         self._terminal = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
         self.terminal = TOP / f"app.slice/terminal-{TAG}.scope"
-        wait_for(lambda: self.terminal.exists(), 20, "the scope of the terminal")
+        procs = self.terminal / "cgroup.procs"  # systemd fills it after it has made it
+        wait_for(lambda: procs.exists() and procs.read_text(), 20, "the scope of the terminal")
         self.hull.stand_in(self.terminal)
 
     def close(self):
