@@ -2,9 +2,10 @@
 /* probe: print as JSON what a process in a container sees. Static; needs nothing from the root file system, /proc where it is there.
  *
  *	probe [--read PATH] [--write PATH] [--open PATH] [--stat PATH] [--list PATH] [--mknod PATH c|b MAJOR MINOR] [--mkdir PATH] [--call NUMBER]
- *	      [--unlock PATH] [--sysctl NAME] [--out FILE] [--sleep SECONDS] [--exit CODE]
+ *	      [--call32 NUMBER] [--unlock PATH] [--sysctl NAME] [--out FILE] [--sleep SECONDS] [--exit CODE]
  *
  * --read: up to 4 KiB; --write: open for writing and write one byte; each result is {"errno": name or 0, …}.
+ * --call, --call32: that system call with zeros as arguments; --call32 as a program of 32 bits makes it (x86: that architecture's number).
  * --unlock: what container root could do to the mount at PATH: make it writable, allow set-id programs and devices, take it off, move it away. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -444,6 +445,21 @@ static void do_stat(const char *path)
 	link_member("link", path);
 }
 
+static void do_call32(long number)
+{
+#ifdef __x86_64__
+	long r;
+
+	__asm__ volatile("int $0x80" : "=a"(r) : "a"(number), "b"(0), "c"(0), "d"(0), "S"(0), "D"(0) : "memory", "r8", "r9", "r10", "r11");
+	errno = r < 0 ? (int)-r : 0;
+	result(r < 0 ? -1 : 0);
+#else
+	(void)number;
+	errno = ENOSYS;
+	result(-1);
+#endif
+}
+
 static void do_sysctl(const char *name)
 {
 	char path[256];
@@ -506,6 +522,8 @@ static int act(int argc, char **argv)
 		do_sysctl(path);
 	} else if (!strcmp(o, "--call")) {
 		result((int)syscall(atol(path), 0, 0, 0, 0, 0, 0));
+	} else if (!strcmp(o, "--call32")) {
+		do_call32(atol(path));
 	} else if (!strcmp(o, "--mkdir")) {
 		result(mkdir(path, 0755));
 	} else if (!strcmp(o, "--mknod") && argc > 4) {

@@ -6,6 +6,7 @@ refused, one that somebody adds must work."""
 import json
 import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -293,14 +294,19 @@ def test_seccomp_flag(features, container, hull, flag, tmp_path):
     same(seccomp["supportedFlags"], FLAGS)
     if flag not in seccomp["supportedFlags"]:
         return  # nothing is promised of it
-    if flag.endswith("WAIT_KILLABLE_RECV"):
-        assert "SCMP_ACT_NOTIFY" in seccomp["actions"], "a flag of listeners"
-        return
-    c = container(linux=profile(flags=[flag]), args=["/bin/true"])
+    linux = profile(flags=[flag])
+    listener = flag.endswith("WAIT_KILLABLE_RECV")
+    if listener:  # of which it is a flag: there must be one
+        agent = socket.socket(socket.AF_UNIX)
+        agent.bind(str(tmp_path / "agent"))
+        agent.listen(1)
+        linux = profile("SCMP_ACT_NOTIFY", flags=[flag], listenerPath=str(tmp_path / "agent"))
+    c = container(linux=linux, args=["/bin/true"])
     trace = tmp_path / "trace"
     hull("run", "--bundle", c.bundle.path, c.id, wrap=["strace", "-f", "-qq", "-e", "trace=seccomp", "-o", str(trace)])
     loads = [line for line in trace.read_text().splitlines() if "SECCOMP_SET_MODE_FILTER" in line and "len=" in line]
-    assert len(loads) == 1 and re.search(rf"SECCOMP_SET_MODE_FILTER, {flag}, ", loads[0]), loads
+    flags = f"SECCOMP_FILTER_FLAG_NEW_LISTENER|{flag}" if listener else flag
+    assert len(loads) == 1 and f"SECCOMP_SET_MODE_FILTER, {flags}, " in loads[0], loads
 
 
 def test_seccomp_word_that_is_not_listed(container):

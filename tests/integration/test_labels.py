@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness.config import DELETE
+from harness.fixtures import BY_ROOT_AND_USER
 from harness.needs import needs
 
 with_apparmor = needs("AppArmor")
@@ -13,6 +14,8 @@ with_selinux = needs("SELinux")
 PROCESS = "system_u:system_r:container_t:s0:c1,c2"
 FILES = "system_u:object_r:container_file_t:s0:c1,c2"
 PROFILE = "profile %s flags=(attach_disconnected,mediate_deleted) { file, capability, network, mount, umount, signal, ptrace, unix, %s }\n"
+# Of an ordinary user's container only root's id is mapped.
+WHO = pytest.mark.parametrize("container,uid", [("root", 0), ("root", 1000), ("user", 0)], indirect=["container"])
 
 pytestmark = pytest.mark.hull_only(reason="crun leaves a label out where the module isn't active")
 
@@ -20,22 +23,24 @@ pytestmark = pytest.mark.hull_only(reason="crun leaves a label out where the mod
 # --- not active: an error that names the module ---
 
 @needs("no AppArmor")
-def test_apparmor_is_not_active(container, hull):
+@BY_ROOT_AND_USER
+def test_apparmor_is_not_active(container):
     text = r'config\.json: process\.apparmorProfile: "some" — AppArmor is not active on this host'
     container(process={"apparmorProfile": "some"}).fails("create", match=text)
     c = container(args=["/bin/sleep", "100"])
     c.detach()
-    hull.fails("exec", "--apparmor", "some", c.id, "/bin/true", rc=255, match=text)
+    c.runtime.fails("exec", "--apparmor", "some", c.id, "/bin/true", rc=255, match=text)
 
 
 @needs("no SELinux")
-def test_selinux_is_not_active(container, hull):
+@BY_ROOT_AND_USER
+def test_selinux_is_not_active(container):
     text = rf'config\.json: process\.selinuxLabel: "{PROCESS}" — SELinux is not active on this host'
     container(process={"selinuxLabel": PROCESS}).fails("create", match=text)
     container(linux={"mountLabel": FILES}).fails("create", match=rf'config\.json: linux\.mountLabel: "{FILES}" — SELinux is not active on this host')
     c = container(args=["/bin/sleep", "100"])
     c.detach()
-    hull.fails("exec", "--process-label", PROCESS, c.id, "/bin/true", rc=255, match=text)
+    c.runtime.fails("exec", "--process-label", PROCESS, c.id, "/bin/true", rc=255, match=text)
 
 
 def test_empty_labels_are_none(container):
@@ -64,31 +69,33 @@ PROBE = ["/bin/probe", "--read", "/proc/self/attr/current", "--write", "/tmp/den
 
 @with_apparmor
 @pytest.mark.parametrize("nnp", [True, False])
-@pytest.mark.parametrize("uid", [0, 1000])
-def test_profile(container, hull, profiles, nnp, uid):
+@WHO
+def test_profile(container, uid, profiles, nnp):
     process = {"apparmorProfile": profiles[0], "noNewPrivileges": nnp, "user": {"uid": uid, "gid": uid}}
     c = container(args=["/bin/sleep", "1000"], process=process)
     for name in ("denied", "other"):
         (c.bundle.rootfs / "tmp" / name).write_text("")
         os.chmod(c.bundle.rootfs / "tmp" / name, 0o666)
     c.detach()
-    seen = hull("exec", c.id, *PROBE).json()
+    seen = c.exec(c.id, *PROBE).json()
     assert current(seen) == f"{profiles[0]} (enforce)"
     assert (seen["write /tmp/denied"]["errno"], seen["write /tmp/other"]["errno"]) == ("EACCES", "0")
     assert Path(f"/proc/{c.pid}/attr/current").read_text().strip() == f"{profiles[0]} (enforce)"
-    seen = hull("exec", "--apparmor", profiles[1], c.id, *PROBE).json()
+    seen = c.exec("--apparmor", profiles[1], c.id, *PROBE).json()
     assert current(seen) == f"{profiles[1]} (enforce)"
     assert (seen["write /tmp/denied"]["errno"], seen["write /tmp/other"]["errno"]) == ("0", "EACCES")
 
 
 @with_apparmor
-def test_stacked_profile(container, hull, profiles):
+@BY_ROOT_AND_USER
+def test_stacked_profile(container, profiles):
     """&PROFILE is put on the one that hull itself runs under: here none."""
     c = container(args=PROBE, process={"apparmorProfile": f"&{profiles[1]}"})
-    assert profiles[1] in current(c.probe())
+    assert current(c.probe()) == f"{profiles[1]}//&unconfined (enforce)"
 
 
 @with_apparmor
+@BY_ROOT_AND_USER
 def test_profile_that_is_not_loaded(container):
     container(process={"apparmorProfile": "no-such-profile"}).fails(
         "create", match=r'create \S+: AppArmor has no profile "no-such-profile" \(process\.apparmorProfile\): no such file or directory')
@@ -103,24 +110,26 @@ def label_files(c, label=FILES, *names):
 
 @with_selinux
 @pytest.mark.parametrize("nnp", [True, False])
-@pytest.mark.parametrize("uid", [0, 1000])
-def test_label(container, hull, uid, nnp):
+@pytest.mark.parametrize("container,uid,mask", [("root", 0, "/proc/kcore"), ("root", 1000, "/proc/kcore"), ("user", 0, "/proc/acpi")], indirect=["container"])
+def test_label(container, uid, mask, nnp):
+    """The mask of a file has the label where hull can make a node for it; for an ordinary user it is the host's /dev/null, and only that of a directory is hull's own."""
     c = container(args=["/bin/sleep", "1000"], process={"selinuxLabel": PROCESS, "noNewPrivileges": nnp, "user": {"uid": uid, "gid": uid}},
                   linux={"mountLabel": FILES})
     label_files(c)
     c.detach()
     assert Path(f"/proc/{c.pid}/attr/current").read_text().rstrip("\0") == PROCESS
-    seen = hull("exec", c.id, "/bin/probe", "--read", "/proc/self/attr/current", "--read", "/proc/kcore").json()
+    seen = c.exec(c.id, "/bin/probe", "--read", "/proc/self/attr/current", "--read", "/proc/kcore").json()
     assert current(seen) == PROCESS
     assert seen["read /proc/kcore"] == {"errno": "0", "text": ""}, "a mask can be read as nothing"
     labelled = [line for line in seen["mountinfo"] if f"context=\"{FILES}\"" in line or f"context={FILES}" in line]
-    assert {line.split()[4] for line in labelled} >= {"/dev", "/dev/pts", "/dev/shm", "/proc/kcore"}, seen["mountinfo"]
+    assert {line.split()[4] for line in labelled} >= {"/dev", "/dev/pts", "/dev/shm", mask}, seen["mountinfo"]
     assert not any(line.split()[4] in ("/proc", "/sys") for line in labelled)
     other = PROCESS.replace("c1,c2", "c1.c3")  # may use what has c1 and c2
-    assert current(hull("exec", "--process-label", other, c.id, "/bin/probe", "--read", "/proc/self/attr/current").json()) == other
+    assert current(c.exec("--process-label", other, c.id, "/bin/probe", "--read", "/proc/self/attr/current").json()) == other
 
 
 @with_selinux
+@BY_ROOT_AND_USER
 def test_label_of_the_session_keyring(container):
     c = container(args=PROBE, process={"selinuxLabel": PROCESS})
     label_files(c)
@@ -129,12 +138,14 @@ def test_label_of_the_session_keyring(container):
 
 
 @with_selinux
+@BY_ROOT_AND_USER
 def test_the_policy_is_enforced(container):
     """A file of other categories can neither be read nor written by the container's root."""
     assert Path("/sys/fs/selinux/enforce").read_text() == "1"
     c = container(args=[*PROBE, "--read", "/tmp/other", "--read", "/tmp/denied"], process={"selinuxLabel": PROCESS}, root={"readonly": False})
     for name in ("denied", "other"):
         (c.bundle.rootfs / "tmp" / name).write_text("some")
+        os.chmod(c.bundle.rootfs / "tmp" / name, 0o666)
     label_files(c)
     label_files(c, FILES.replace("c1,c2", "c7"), "tmp/denied")
     seen = c.probe()
@@ -143,6 +154,7 @@ def test_the_policy_is_enforced(container):
 
 
 @with_selinux
+@BY_ROOT_AND_USER
 def test_a_program_that_the_label_may_not_enter(container):
     """container_t is entered by container_file_t only: the error comes from execve, before anything of the container has run."""
     c = container(args=["/bin/probe"], process={"selinuxLabel": PROCESS})
@@ -157,6 +169,7 @@ def test_features_have_selinux(hull):
 
 
 @with_selinux
+@BY_ROOT_AND_USER
 def test_label_that_the_policy_does_not_have(container):
     for changes, path in (({"process": {"selinuxLabel": "no:such:label:s0"}}, "process.selinuxLabel"),
                           ({"linux": {"mountLabel": "no:such:label:s0"}}, "linux.mountLabel")):
@@ -164,6 +177,7 @@ def test_label_that_the_policy_does_not_have(container):
 
 
 @with_selinux
+@BY_ROOT_AND_USER
 def test_a_label_of_the_mounts_own_goes_first(container):
     own = FILES.replace("c1,c2", "c7")
     c = container(args=["/bin/probe"], linux={"mountLabel": FILES}, process={"capabilities": DELETE})

@@ -7,11 +7,15 @@ import fcntl
 import json
 import os
 import select
+import shutil
 import socket
 import struct
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
+from harness.fixtures import BY_ROOT_AND_USER
 from harness.runtime import wait_for
 
 ALLOW, NOTIFY = "SCMP_ACT_ALLOW", "SCMP_ACT_NOTIFY"
@@ -26,6 +30,7 @@ class Agent:
         self.path, self.answer, self.documents, self.asked, self.problems = path, answer, [], [], []
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.bind(str(path))
+        os.chmod(path, 0o666)
         self.sock.listen(8)
         self.stop_r, self.stop_w = os.pipe()
         self.listeners = []
@@ -93,15 +98,18 @@ class Agent:
 
 
 @pytest.fixture
-def agents(tmp_path):
-    made = []
+def agents():
+    """Where everybody may connect to them."""
+    made, top = [], Path(tempfile.mkdtemp(prefix="hull-agents-", dir="/tmp"))
+    top.chmod(0o755)
 
     def make(answer):
-        made.append(Agent(tmp_path / f"agent{len(made)}.sock", answer))
+        made.append(Agent(top / f"agent{len(made)}.sock", answer))
         return made[-1]
     yield make
     for a in made:
         a.close()
+    shutil.rmtree(top)
 
 
 def asking(agent, *names, default=ALLOW, **more):
@@ -113,6 +121,7 @@ MKDIR = ["/bin/probe", "--mkdir", "/x"]
 
 
 @pytest.mark.parametrize("answer,seen", [(errno.ENOSPC, "ENOSPC"), (errno.EROFS, "EROFS"), (None, "0")])
+@BY_ROOT_AND_USER
 def test_the_agent_answers(container, agents, answer, seen):
     agent = agents(lambda nr, pid: answer)
     c = container(linux=asking(agent, "mkdir", "mkdirat"), args=MKDIR)
@@ -120,6 +129,7 @@ def test_the_agent_answers(container, agents, answer, seen):
     assert agent.asked in ([83], [258], [34])  # mkdir or mkdirat
 
 
+@BY_ROOT_AND_USER
 def test_the_document(container, agents):
     agent = agents(lambda nr, pid: None)
     c = container(linux=asking(agent, "mkdir", "mkdirat", listenerMetadata="so wahr ✓"), annotations={"a": "b"}, args=["/bin/sleep", "100"])
@@ -135,6 +145,7 @@ def test_the_document(container, agents):
     assert state["annotations"] == {"a": "b"}
 
 
+@BY_ROOT_AND_USER
 def test_one_connection_a_process(container, agents):
     """exec gets a listener of its own, and its document has the new process's pid."""
     agent = agents(lambda nr, pid: errno.ENOSPC)
@@ -150,6 +161,7 @@ def test_one_connection_a_process(container, agents):
 
 @pytest.mark.parametrize("nnp", [True, False])
 @pytest.mark.parametrize("calls", [["sendmsg", "sendto"], ["write", "close", "execve"], ["nanosleep", "clock_nanosleep", "futex", "exit", "exit_group"], "all"])
+@BY_ROOT_AND_USER
 def test_calls_that_a_runtime_would_make(container, agents, calls, nnp):
     """Not even sendmsg waits for the agent before the agent has the listener."""
     agent = agents(lambda nr, pid: None)
@@ -159,6 +171,7 @@ def test_calls_that_a_runtime_would_make(container, agents, calls, nnp):
     assert agent.asked or calls == ["sendmsg", "sendto"]
 
 
+@BY_ROOT_AND_USER
 def test_exec_into_a_container_that_may_trace(container, agents):
     """There the filter is loaded before the process is born (attacks-tried C1); the listener waits in hull for its pid."""
     agent = agents(lambda nr, pid: errno.ENOSPC)
@@ -171,6 +184,7 @@ def test_exec_into_a_container_that_may_trace(container, agents):
     assert agent.documents[1]["pid"] == int((c.bundle.path / "pid").read_text())
 
 
+@BY_ROOT_AND_USER
 def test_exec_that_cannot_ask(container, agents):
     """The same, but what hull does there would itself be asked about."""
     agent = agents(lambda nr, pid: None)
@@ -181,6 +195,7 @@ def test_exec_that_cannot_ask(container, agents):
     c.runtime.fails("exec", c.id, "/bin/true", rc=255, match=r"config\.json: linux\.seccomp: SCMP_ACT_NOTIFY — this exec needs .* allows prctl.*")
 
 
+@BY_ROOT_AND_USER
 def test_the_program_has_no_trace_of_it(container, agents):
     agent = agents(lambda nr, pid: None)
     seen = container(linux=asking(agent, "mkdir", "mkdirat"), args=["/bin/probe"]).probe()
@@ -188,6 +203,7 @@ def test_the_program_has_no_trace_of_it(container, agents):
     assert seen["pid"] == 1 and seen["status"]["Threads"] == "1"
 
 
+@BY_ROOT_AND_USER
 def test_start_container_hooks_are_asked_about_too(container, agents):
     agent = agents(lambda nr, pid: errno.ENOSPC)
     c = container(linux=asking(agent, "mkdir", "mkdirat"), args=["/bin/true"],
@@ -202,6 +218,7 @@ def test_without_notify_the_path_is_ignored(container):
 
 
 @pytest.mark.parametrize("path", [None, ""])
+@BY_ROOT_AND_USER
 def test_nobody_to_ask(container, path):
     seccomp = {"defaultAction": ALLOW, "syscalls": [{"names": ["mkdir"], "action": NOTIFY}]}
     if path is not None:
@@ -216,6 +233,12 @@ def test_agent_is_not_there(container, tmp_path):
     c.create()
     c.runtime.fails("start", c.id, match=r"start .*: linux\.seccomp\.listenerPath: open .*none\.sock: no such file or directory")
     assert c.status() == "created", "nothing has been started: it can be tried again"
+
+
+def test_a_socket_that_the_user_may_not_use(user, agents):
+    agent = agents(lambda nr, pid: None)
+    os.chmod(agent.path, 0o600)
+    user.container(linux=asking(agent, "mkdir")).fails("run", match=rf"run \S+: linux\.seccomp\.listenerPath: connect to {agent.path}: permission denied")
 
 
 def test_agent_that_goes_away(container, tmp_path):

@@ -37,6 +37,7 @@ static void begin(void)
 {
 	strcpy(top + sizeof("/tmp/hull-rdt-") - 1, "XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(top));
+	chmod(top, 0755);
 	root_dfd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	put("schemata", "L3:0=fff;1=fff\n");
 	put("tasks", "");
@@ -135,6 +136,36 @@ START_TEST(test_own_group)
 }
 END_TEST
 
+/* resctrl is root's, and everybody may look at it: whatever is asked for, what comes back names the group and what can't be done with it. */
+START_TEST(test_an_ordinary_user)
+{
+	static const struct { struct plan_rdt r; const char *path, *msg; } asked[] = {
+		{ { .group = "c1", .schemata = "" }, "linux.intelRdt.closID", "make the directory of resctrl group \"c1\"" },
+		{ { .group = "new", .schemata = "L3:0=1\n", .named = true }, "linux.intelRdt.closID", "make the directory of resctrl group \"new\"" },
+		{ { .group = "gold", .schemata = "", .named = true, .must_exist = true }, "linux.intelRdt",
+		  "write the process into the tasks of resctrl group \"gold\"" },
+		{ { .group = "", .schemata = "", .named = true }, "linux.intelRdt", "write the process into the tasks of resctrl group \"/\"" },
+		{ { .group = "", .schemata = "", .named = true, .mon_group = "mon_groups/c1" }, "linux.intelRdt.enableMonitoring",
+		  "make the monitoring group of resctrl group \"mon_groups/c1\"" },
+	};
+
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		struct err e;
+		bool made;
+
+		ck_assert_int_eq(seteuid(4711), 0);
+		int r = rdt_prepare(root_dfd, &asked[i].r, TOKEN, &made, &e);
+		r = r == 0 ? rdt_join(root_dfd, &asked[i].r, 12, &e) : r;
+		ck_assert_int_eq(seteuid(0), 0);
+		ck_assert_int_eq(r, -EACCES);
+		ck_assert_str_eq(e.path, asked[i].path);
+		ck_assert_str_eq(e.msg, asked[i].msg);
+	}
+	ck_assert_str_eq(get("gold/tasks"), "");
+	ck_assert_str_eq(get("tasks"), "");
+}
+END_TEST
+
 START_TEST(test_update)
 {
 	struct plan_rdt r = { .on = true, .group = "gold", .named = true };
@@ -175,10 +206,11 @@ int main(void)
 
 	tcase_add_checked_fixture(t, begin, end);
 	tcase_add_test(t, test_schemata);
-	if (geteuid() == 0) { /* the token is a trusted attribute */
+	if (geteuid() == 0) { /* the token is a trusted attribute, and one can become somebody else */
 		tcase_add_test(t, test_existing_group);
 		tcase_add_test(t, test_default_group_with_monitoring);
 		tcase_add_test(t, test_own_group);
+		tcase_add_test(t, test_an_ordinary_user);
 		tcase_add_test(t, test_update);
 	}
 	suite_add_tcase(s, t);

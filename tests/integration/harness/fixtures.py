@@ -101,9 +101,17 @@ def bundle(tmp_path):
     return Bundle(tmp_path / "bundle")
 
 
+BY_ROOT_AND_USER = pytest.mark.parametrize("container", ["root", "user"], indirect=True)
+
+
 @pytest.fixture
-def container(hull, tmp_path, parent_cgroup):
-    """container(args=[…], process={…}, linux={…}, …) → Container with a bundle of its own. config= replaces all."""
+def container(request, tmp_path, parent_cgroup):
+    """container(args=[…], process={…}, linux={…}, …) → Container with a bundle of its own. config= replaces all.
+    With BY_ROOT_AND_USER: root's, then an ordinary user's, with nothing mapped but its own id."""
+    if getattr(request, "param", "root") == "user":
+        return request.getfixturevalue("user").container
+    hull = request.getfixturevalue("hull")
+
     def make(config=None, cid=None, rootfs_from=None, **changes):
         cid = cid or f"{snapshot.TAG}-c{next(_ids)}"
         bundle = rootfs_from.bundle if rootfs_from else Bundle(tmp_path / f"bundle-{cid}")

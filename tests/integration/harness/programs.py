@@ -14,6 +14,11 @@ BUSYBOX = "/bin/busybox"
 APPLETS = ("sh cat sleep true false echo ls id mkdir mount umount touch rm mknod kill hostname env stat dd head ln chmod "
            "readlink ps test grep pwd tty stty rmdir mv cp yes tail seq trap find wc ip").split()
 
+# What the probe calls before it does what its arguments say, with any of the C libraries.
+PROBE_CALLS = """read write readv writev open openat close fstat lstat stat newfstatat access execve exit exit_group brk mmap munmap mprotect arch_prctl
+    set_tid_address rt_sigaction rt_sigprocmask getdents64 ioctl fcntl getcwd uname getpid getppid getresuid getresgid getgroups getsid getpgid umask prctl getpriority
+    prlimit64 getrlimit readlink readlinkat lseek capget futex gettid set_robust_list rseq statx""".split()
+
 
 def _compiler():
     for cc in ("musl-gcc", "gcc", "cc"):

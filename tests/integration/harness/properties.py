@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from .config import bind, tmpfs
+from .filters import FLAG_LOG, flags_of
+from .programs import PROBE_CALLS
 from .rootless import UID
 
 
@@ -50,9 +52,23 @@ def mask(*bits):
 CHOWN, KILL = 0, 5
 CAPS = {"bounding": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_CHOWN", "CAP_KILL"], "effective": ["CAP_KILL"], "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL"]}
 USER = {"uid": 7, "gid": 8, "additionalGids": [9, 10], "umask": 0o037}
-PROFILE = {"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_AARCH64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
-           "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5}, {"names": ["sync"], "action": "SCMP_ACT_ERRNO", "errnoRet": 2,
-                                                                                                       "args": [{"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}]}]}
+EXDEV = 18
+RULES = [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5},
+         # calls that the probe makes with zeros: the first two conditions hold
+         *({"names": [name], "action": "SCMP_ACT_ERRNO", "errnoRet": 2, "args": [condition]} for name, condition in (
+             ("sync", {"index": 0, "value": 0, "op": "SCMP_CMP_EQ"}), ("syncfs", {"index": 0, "value": 1, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}),
+             ("sched_yield", {"index": 0, "value": 1, "op": "SCMP_CMP_EQ"})))]
+SYNC, SYNCFS, SCHED_YIELD, MKDIR_I386 = 162, 306, 24, 39
+
+
+def filtered(*rules, default="SCMP_ACT_ALLOW", **more):
+    return {"linux": {"seccomp": {"defaultAction": default, "syscalls": list(rules), **more}}}
+
+
+def errnos(*actions):
+    return lambda seen, _: [seen[a]["errno"] for a in actions]
+
+
 NO_CGROUP = r".*: needs (the file|a cgroup|.* v1|controller).*"
 
 
@@ -122,7 +138,13 @@ ROWS = [
     Row("linux.sysctl", {"linux": {"sysctl": {"net.ipv4.ip_default_ttl": "33", "kernel.shmmni": "77"}}},
         lambda s, _: [s[f"sysctl {n}"]["text"] for n in ("net.ipv4.ip_default_ttl", "kernel.shmmni")], ["33\n", "77\n"],
         args=("--sysctl", "net.ipv4.ip_default_ttl", "--sysctl", "kernel.shmmni")),
-    Row("linux.seccomp.defaultAction, linux.seccomp.[afs]*", {"linux": {"seccomp": PROFILE}}, lambda s, _: (s["mkdir /tmp/x"]["errno"], s["status"]["Seccomp"]), ("EIO", "2"), args=("--mkdir", "/tmp/x")),
+    Row("linux.seccomp.defaultAction, linux.seccomp.defaultErrnoRet",
+        filtered({"names": PROBE_CALLS, "action": "SCMP_ACT_ALLOW"}, default="SCMP_ACT_ERRNO", defaultErrnoRet=EXDEV), errnos("mkdir /tmp/x"), ["EXDEV"], args=("--mkdir", "/tmp/x")),
+    Row("linux.seccomp.architectures", filtered(RULES[0], architectures=["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"]), errnos(f"call32 {MKDIR_I386}"), ["EIO"],
+        args=("--call32", str(MKDIR_I386))),
+    Row("linux.seccomp.flags", filtered(RULES[0], flags=["SECCOMP_FILTER_FLAG_LOG"]), lambda _, c: flags_of(c.pid), FLAG_LOG, exec=True),
+    Row("linux.seccomp.syscalls*", filtered(*RULES), errnos("mkdir /tmp/x", f"call {SYNC}", f"call {SYNCFS}", f"call {SCHED_YIELD}"), ["EIO", "ENOENT", "ENOENT", "0"],
+        args=("--mkdir", "/tmp/x", "--call", str(SYNC), "--call", str(SYNCFS), "--call", str(SCHED_YIELD))),
     Row("linux.rootfsPropagation", {"linux": {"rootfsPropagation": "shared"}}, lambda s, _: any(m.split()[4] == "/" and "shared:" in m for m in s["mountinfo"]), True),
     Row("linux.maskedPaths", {"linux": {"maskedPaths": ["/etc/passwd", "/var"]}}, lambda s, _: (s["read /etc/passwd"]["text"], s["list /var"]), ("", {}),
         args=("--read", "/etc/passwd", "--list", "/var")),
