@@ -133,7 +133,7 @@ ROWS = [
     Row("linux.resources.pids*", {"linux": {"resources": {"pids": {"limit": 9}}}}, None, None, root=False, refused=r"linux\.resources\.pids\.limit" + NO_CGROUP),
     Row("linux.resources.cpu*", {"linux": {"resources": {"cpu": {"shares": 512}}}}, None, None, root=False, refused=r"linux\.resources\.cpu\.shares" + NO_CGROUP),
     Row("linux.resources.memory*", {"linux": {"resources": {"memory": {"limit": 1 << 26}}}}, None, None, root=False, refused=r"linux\.resources\.memory\.limit" + NO_CGROUP),
-    Row("linux.resources.unified", {"linux": {"resources": {"unified": {"pids.max": "9"}}}}, None, None, root=False, refused=r"linux\.resources\.unified.*(: needs (the file|a cgroup).*|it is on cgroup v1)"),
+    Row("linux.resources.unified", {"linux": {"resources": {"unified": {"pids.max": "9"}}}}, None, None, root=False, refused=r"linux\.resources\.unified.*(: needs (the file|a cgroup).*|it is on cgroup v1|there is no cgroup v2 hierarchy on this host)"),
     Row("linux.memoryPolicy*", {"linux": {"memoryPolicy": {"mode": "MPOL_PREFERRED", "nodes": "0"}}}, lambda s, _: (s["sched"]["mempolicy"], s["sched"]["nodes"]), (1, 1)),
     Row("linux.sysctl", {"linux": {"sysctl": {"net.ipv4.ip_default_ttl": "33", "kernel.shmmni": "77"}}},
         lambda s, _: [s[f"sysctl {n}"]["text"] for n in ("net.ipv4.ip_default_ttl", "kernel.shmmni")], ["33\n", "77\n"],
