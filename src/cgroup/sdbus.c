@@ -204,13 +204,15 @@ int sdbus_call_job(struct sdbus *b, sd_bus_message *m, const char *what, struct 
 {
 	sd_bus_message *answer = NULL;
 	const char *job;
-	int r = m ? watch_jobs(b, e) : err_sys(e, -ENOMEM, "%s", what);
 
+	if (!m)
+		return err_sys(e, -ENOMEM, "%s", what);
 	b->job[0] = b->job_result[0] = '\0';
 	b->job_ended = false;
+	int r = watch_jobs(b, e);
 	if (r < 0) {
 		b->api.message_unref(m);
-		return r;
+		return err_wrap(e, r, "%s", what);
 	}
 	r = sdbus_call(b, m, what, &answer, e);
 	if (r < 0)

@@ -145,11 +145,11 @@ static void run_poststop(struct state_dir *d, const struct state_rec *rec, struc
 	hook_files_close(&files);
 }
 
-int container_destroy(struct state_dir *d, const struct state_rec *rec, struct err *e)
+int container_destroy(struct state_dir *d, const struct state_rec *rec, int answer_ms, struct err *e)
 {
 	struct oci_arena a = { 0 };
 
-	int r = undo_run(rec, UNDO_TIMEOUT_MS, e);
+	int r = undo_run(rec, UNDO_TIMEOUT_MS, answer_ms, e);
 	if (r < 0)
 		return r;
 	/* The record goes last: whatever is interrupted here is done again by the next delete. */
@@ -158,7 +158,7 @@ int container_destroy(struct state_dir *d, const struct state_rec *rec, struct e
 	return state_remove(d, e);
 }
 
-int container_destroy_stale(int root_dfd, const char *id, struct err *e)
+int container_destroy_stale(int root_dfd, const char *id, int answer_ms, struct err *e)
 {
 	struct oci_arena a = { 0 };
 	struct container c;
@@ -170,7 +170,7 @@ int container_destroy_stale(int root_dfd, const char *id, struct err *e)
 	if (r == 0) {
 		/* With the lock in hand a record that says CREATING has no creator. */
 		if (c.rec.stage == STAGE_CREATING) {
-			r = container_destroy(&c.dir, &c.rec, e);
+			r = container_destroy(&c.dir, &c.rec, answer_ms, e);
 		} else {
 			err_set(e, ERR_STATE, 0, "container with id exists: %s", id);
 			r = -EEXIST;

@@ -58,12 +58,12 @@ void exit_count_oom(struct oci_state_exit *x, const struct cgroup *cg);
 
 /* The end of a container, alive or half made: undo what the record lists, run the poststop hooks of its own
  * configuration (a failing one is a warning), remove the state directory. The caller holds the lock or has
- * broken it. (runtime.md, Lifecycle, steps 12 and 13) */
-int container_destroy(struct state_dir *d, const struct state_rec *rec, struct err *e);
+ * broken it. `answer_ms`, here and below: how long systemd may take to answer. (runtime.md, Lifecycle, steps 12 and 13) */
+int container_destroy(struct state_dir *d, const struct state_rec *rec, int answer_ms, struct err *e);
 /* What `delete --force` does, to the container whose directory is open in `d` (not locked by us) and to no other that has got its name since: for who
  * made it and waited for its end. Gone already is success. */
-int container_delete_own(const struct state_dir *d, struct err *e);
+int container_delete_own(const struct state_dir *d, int answer_ms, struct err *e);
 /* Undo and remove the container `id` whose creator died: for a creator that state_claim told so with *ret_stale. */
-int container_destroy_stale(int root_dfd, const char *id, struct err *e);
+int container_destroy_stale(int root_dfd, const char *id, int answer_ms, struct err *e);
 
 #endif

@@ -127,6 +127,23 @@ static int keep_delegated(struct creation *c, const char *id, struct plan_opts *
 	return 0;
 }
 
+/* Where are the manager's units? The first question to systemd: what may be wrong without it has been looked at. */
+static int ask_manager(struct creation *c, const char *id, struct err *e)
+{
+	struct cg_manager *m = &c->facts.systemd;
+	char path[CG_PATH_MAX];
+	struct cg_unit unit;
+
+	/* `explain` from facts in a file has been told. */
+	if (!m->used || m->root[0])
+		return 0;
+	int r = cg_unit_resolve(c->cfg->linux_ ? c->cfg->linux_->cgroups_path : NULL, id, m, &unit, path, e);
+	if (r < 0)
+		return r;
+	r = cg_manager_detect(m->user, c->timeout_ms, m, e);
+	return r < 0 ? err_wrap(e, r, "unit %s", unit.name) : 0;
+}
+
 int creation_plan(struct creation *c, const struct hull *h, const char *id, const struct hull_create_opts *o, bool immediate, struct err *e)
 {
 	uint8_t token[STATE_TOKEN_LEN];
@@ -145,6 +162,8 @@ int creation_plan(struct creation *c, const struct hull *h, const char *id, cons
 		r = bundle_load(o->bundle, o->config, c->arena, &bundle, &c->cfg, e);
 	if (r == 0)
 		r = preserved_fds(h, o->preserve_fds, c->arena, &preserved, e);
+	if (r == 0)
+		r = ask_manager(c, id, e);
 	if (r == 0)
 		r = make_token(token, c->rec.token, e);
 	if (r < 0)
@@ -242,7 +261,7 @@ int creation_claim(struct creation *c, struct err *e)
 		return err_sys(e, -ENOMEM, "write the configuration");
 	int r = state_claim(c->root_dfd, &c->rec, config, len, &c->dir, &stale, e);
 	if (r == -EEXIST && stale) {
-		r = container_destroy_stale(c->root_dfd, c->id, e);
+		r = container_destroy_stale(c->root_dfd, c->id, c->timeout_ms, e);
 		if (r >= 0)
 			r = state_claim(c->root_dfd, &c->rec, config, len, &c->dir, &stale, e);
 	}
@@ -267,9 +286,9 @@ void creation_abandon(struct creation *c)
 	if (c->pid_file_written)
 		unlink(c->pid_file);
 	if (c->hooks_ran) {
-		r = container_destroy(&c->dir, &c->rec, &e);
+		r = container_destroy(&c->dir, &c->rec, c->timeout_ms, &e);
 	} else {
-		r = undo_run(&c->rec, UNDO_TIMEOUT_MS, &e);
+		r = undo_run(&c->rec, UNDO_TIMEOUT_MS, c->timeout_ms, &e);
 		if (r >= 0)
 			r = state_remove(&c->dir, &e);
 	}
@@ -285,10 +304,10 @@ int creation_look(struct creation *c, const struct hull *h, struct err *e)
 {
 	int r = facts_detect(&c->facts, e);
 
-	if (r < 0 || !h->systemd_cgroup)
-		return r;
 	/* An ordinary user's containers are in the user's own manager. */
-	return cg_manager_detect(c->facts.euid != 0, hull_timeout_ms(h), &c->facts.systemd, e);
+	if (r == 0 && h->systemd_cgroup)
+		c->facts.systemd = (struct cg_manager){ .used = true, .user = c->facts.euid != 0 };
+	return r;
 }
 
 int hull_create(const struct hull *h, const char *id, const struct hull_create_opts *o, struct err *e)

@@ -19,11 +19,11 @@ static inline int hull_patience_ms(const struct hull *h)
 	return h->timeout_ms ? (int)h->timeout_ms : -1;
 }
 
-/* The facts that the plan is made from; with the systemd driver its manager is asked. */
+/* The facts that the plan is made from. */
 int creation_look(struct creation *c, const struct hull *h, struct err *e);
 /* Options that ask for what hull doesn't do. */
 int creation_check_options(const struct hull *h, const struct hull_create_opts *o, struct err *e);
-/* Load, check and plan. `immediate`: run, no gate. No side effect. */
+/* Load, check and plan; with the systemd driver its manager is asked where its units are. `immediate`: run, no gate. No side effect. */
 int creation_plan(struct creation *c, const struct hull *h, const char *id, const struct hull_create_opts *o, bool immediate, struct err *e);
 /* Open what the caller wants told (console, pidfd sockets) and the state root. Still nothing is made but the root. */
 int creation_open(struct creation *c, const struct hull *h, const struct hull_create_opts *o, struct err *e);

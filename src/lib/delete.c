@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "lib/create.h"
 #include "ocispec/ocispec.h"
 #include "run/run.h"
 
@@ -19,8 +20,9 @@
 #define SETTLE_MS 10
 
 /* A directory whose delete was killed, or whose lock was broken: do again what may not have been done. */
-static int finish_dead(void *arg UNUSED, struct state_dir *d, struct err *e)
+static int finish_dead(void *arg, struct state_dir *d, struct err *e)
 {
+	const int *answer_ms = arg;
 	struct oci_arena a = { 0 };
 	struct state_rec rec;
 	struct err why;
@@ -29,7 +31,7 @@ static int finish_dead(void *arg UNUSED, struct state_dir *d, struct err *e)
 	 * proves, if any. */
 	int r = state_rec_read(d, &a, &rec, &why);
 	if (r == 0 || r == -EBADMSG)
-		r = undo_run(&rec, UNDO_TIMEOUT_MS, e);
+		r = undo_run(&rec, UNDO_TIMEOUT_MS, *answer_ms, e);
 	else
 		*e = why;
 	if (r >= 0)
@@ -38,11 +40,11 @@ static int finish_dead(void *arg UNUSED, struct state_dir *d, struct err *e)
 	return r;
 }
 
-static int sweep(int root_dfd, const char *id, bool force, struct err *e)
+static int sweep(int root_dfd, const char *id, bool force, int answer_ms, struct err *e)
 {
 	int r = state_remove_claims(root_dfd, id, e);
 
-	return r < 0 ? r : state_each_dead(root_dfd, id, force, finish_dead, NULL, e);
+	return r < 0 ? r : state_each_dead(root_dfd, id, force, finish_dead, &answer_ms, e);
 }
 
 static int refuse(const char *id, enum oci_status status, struct err *e)
@@ -68,7 +70,7 @@ static enum oci_status settle(const struct container *c)
 	return proc_exited(pidfd, DYING_MS - SETTLE_MS) == 1 ? OCI_STATUS_STOPPED : c->status;
 }
 
-static int delete_stopped(int root_dfd, const char *id, struct oci_arena *a, struct err *e)
+static int delete_stopped(int root_dfd, const char *id, int answer_ms, struct oci_arena *a, struct err *e)
 {
 	struct container c;
 
@@ -83,7 +85,7 @@ static int delete_stopped(int root_dfd, const char *id, struct oci_arena *a, str
 	r = container_open_at(root_dfd, id, LOCK_MS, a, &c, e);
 	if (r < 0)
 		return r;
-	r = c.status == OCI_STATUS_STOPPED ? container_destroy(&c.dir, &c.rec, e) : refuse(id, c.status, e);
+	r = c.status == OCI_STATUS_STOPPED ? container_destroy(&c.dir, &c.rec, answer_ms, e) : refuse(id, c.status, e);
 	container_close(&c);
 	return r;
 }
@@ -118,7 +120,7 @@ static int open_by_force(int root_dfd, const char *id, const struct state_dir *o
 	return r;
 }
 
-static int delete_by_force(int root_dfd, const char *id, const struct state_dir *only, struct oci_arena *a, struct err *e)
+static int delete_by_force(int root_dfd, const char *id, const struct state_dir *only, int answer_ms, struct oci_arena *a, struct err *e)
 {
 	char text[ERR_RENDER_MAX];
 	struct state_dir d;
@@ -132,11 +134,11 @@ static int delete_by_force(int root_dfd, const char *id, const struct state_dir 
 	r = state_rec_read(&d, a, &rec, e);
 	if (r == -EBADMSG) {
 		log_warn("%s: only what carries its token is undone", err_render(e, text, sizeof(text)));
-		r = undo_run(&rec, UNDO_TIMEOUT_MS, e);
+		r = undo_run(&rec, UNDO_TIMEOUT_MS, answer_ms, e);
 		if (r >= 0)
 			r = state_remove(&d, e);
 	} else if (r >= 0) {
-		r = container_destroy(&d, &rec, e);
+		r = container_destroy(&d, &rec, answer_ms, e);
 	}
 	state_close(&d);
 	return r;
@@ -146,6 +148,7 @@ int hull_delete(const struct hull *h, const char *id, bool force, struct err *e)
 {
 	struct oci_arena a = { 0 };
 	struct err ignored;
+	int answer_ms = hull_timeout_ms(h);
 
 	int r = state_id_check(id, e);
 	if (r < 0)
@@ -157,20 +160,20 @@ int hull_delete(const struct hull *h, const char *id, bool force, struct err *e)
 		err_set(e, ERR_STATE, 0, "container \"%s\" does not exist", id);
 	if (root_dfd < 0)
 		return root_dfd;
-	r = force ? delete_by_force(root_dfd, id, NULL, &a, e) : delete_stopped(root_dfd, id, &a, e);
+	r = force ? delete_by_force(root_dfd, id, NULL, answer_ms, &a, e) : delete_stopped(root_dfd, id, answer_ms, &a, e);
 	oci_arena_release(&a);
 	/* What others left of this id goes too, whatever became of the container itself. */
-	int swept = sweep(root_dfd, id, force, r < 0 ? &ignored : e);
+	int swept = sweep(root_dfd, id, force, answer_ms, r < 0 ? &ignored : e);
 	return r < 0 ? r : swept;
 }
 
-int container_delete_own(const struct state_dir *d, struct err *e)
+int container_delete_own(const struct state_dir *d, int answer_ms, struct err *e)
 {
 	struct oci_arena a = { 0 };
 	struct err ignored;
 
-	int r = delete_by_force(d->root_dfd, d->id, d, &a, e);
+	int r = delete_by_force(d->root_dfd, d->id, d, answer_ms, &a, e);
 	oci_arena_release(&a);
-	int swept = sweep(d->root_dfd, d->id, true, r < 0 ? &ignored : e);
+	int swept = sweep(d->root_dfd, d->id, true, answer_ms, r < 0 ? &ignored : e);
 	return r < 0 ? r : swept;
 }

@@ -43,7 +43,7 @@ static int run_foreground(struct creation *c, const struct hull_create_opts *o, 
 	if (o->keep)
 		return r;
 	struct err del;
-	int d = container_delete_own(&c->dir, &del);
+	int d = container_delete_own(&c->dir, c->timeout_ms, &del);
 	if (d < 0 && r == 0)
 		*e = del;
 	return r < 0 ? r : d;

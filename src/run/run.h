@@ -79,8 +79,9 @@ void wait_restore(struct wait_ctx *w);
 
 /* ---- undo.c: the only clean-up code there is for what outlives the child ---- */
 
-/* Undo what the record lists, last first: kill the process (pidfd, start time) and everything in the cgroup that carries the token, wait, remove the cgroup. Idempotent. Within `timeout_ms`. */
-int undo_run(const struct state_rec *rec, int timeout_ms, struct err *e);
+/* Undo what the record lists, last first: kill the process (pidfd, start time) and everything in the cgroup that carries the token, wait, remove the cgroup. Idempotent. Within `timeout_ms`, and
+ * systemd is waited for at most `answer_ms`. */
+int undo_run(const struct state_rec *rec, int timeout_ms, int answer_ms, struct err *e);
 
 /* ---- pidfile.c ---- */
 /* Decimal, no newline, atomically (temporary beside it + rename), mode 0644. */

@@ -19,6 +19,7 @@ struct undo_ctx {
 	struct cg_layout lay;
 	bool has_lay;
 	int64_t deadline;
+	int answer_ms;
 	int pidfd;
 };
 
@@ -151,17 +152,31 @@ static bool scope_is_ours(struct undo_ctx *u)
 	return ours;
 }
 
-/* Everything in the scope is dead by now, and systemd forgets an empty one by itself. A systemd that doesn't answer is no reason to keep the rest: it finds
- * the cgroup gone when it wakes up. */
+/* On v2 the kernel tells systemd by an event of the cgroup's own file that a scope is empty. Whoever removes the directory before that is read leaves a unit that is
+ * active for ever, and no container can have its name again (seen with systemd 252). */
+static void leave_watched(struct cg_layout *l)
+{
+	int v2 = cg_layout_v2(l);
+
+	if (v2 < 0)
+		return;
+	l->n--;
+	memmove(&l->h[v2], &l->h[v2 + 1], (l->n - (unsigned)v2) * sizeof(l->h[0]));
+}
+
+/* Everything in the scope is dead by now, and systemd forgets an empty one by itself. A systemd that doesn't answer is no reason to keep the rest: unit and cgroup
+ * go when it wakes up. */
 static int stop_scope(struct undo_ctx *u, const char *unit, bool user)
 {
 	struct cg_manager m = { .used = true, .user = user };
+	int patience = u->answer_ms < time_left(u) / 2 ? u->answer_ms : time_left(u) / 2;
 	char text[ERR_RENDER_MAX];
 	struct err e;
 
-	if (!scope_is_ours(u) || cg_scope_stop(&m, unit, time_left(u) / 2, &e) >= 0)
+	if (!scope_is_ours(u) || cg_scope_stop(&m, unit, patience, &e) >= 0)
 		return 0;
-	log_warn("container %s: its systemd unit may stay until systemd looks at it again: %s", u->rec->id, err_render(&e, text, sizeof(text)));
+	log_warn("container %s: its systemd unit stays, with an empty cgroup, until systemd looks at it again: %s", u->rec->id, err_render(&e, text, sizeof(text)));
+	leave_watched(&u->lay);
 	return 0;
 }
 
@@ -207,9 +222,9 @@ static int undo_all(struct undo_ctx *u, struct err *e)
 	return r < 0 ? r : 0;
 }
 
-int undo_run(const struct state_rec *rec, int timeout_ms, struct err *e)
+int undo_run(const struct state_rec *rec, int timeout_ms, int answer_ms, struct err *e)
 {
-	struct undo_ctx u = { .rec = rec, .deadline = clock_now_ms() + timeout_ms, .pidfd = -1 };
+	struct undo_ctx u = { .rec = rec, .deadline = clock_now_ms() + timeout_ms, .answer_ms = answer_ms, .pidfd = -1 };
 
 	if (is_other_boot(rec)) {
 		log_debug("container %s is of another boot: nothing of it is left to undo", rec->id);

@@ -14,6 +14,7 @@ from harness.runtime import wait_for
 NEEDS = [needs("a manager of user 1000 (user@.service)"), needs("a pure cgroup v2 layout")]
 UID = 1000
 MANAGER = f"user@{UID}.service"
+CONTROLLERS = "cpu cpuset io memory pids"
 TOP = CGROUPS / f"user.slice/user-{UID}.slice" / MANAGER
 DROP_IN = Path(f"/run/systemd/system/{MANAGER}.d/hulltest.conf")
 SLEEP = ["/bin/sleep", "1000"]

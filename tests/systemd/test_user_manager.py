@@ -7,7 +7,7 @@ import pytest
 from conftest import TAG
 from harness.clock import scaled
 from harness.runtime import wait_for
-from managed import CGROUPS, MANAGER, NEEDS, SLEEP, UID, cgroup_of, files, goes, make, make_user, manager, scope
+from managed import CGROUPS, CONTROLLERS, MANAGER, NEEDS, SLEEP, UID, cgroup_of, files, goes, make, make_user, manager, scope
 
 pytestmark = NEEDS
 MiB = 1 << 20
@@ -18,7 +18,7 @@ PROPERTIES = {"MemoryMax": str(64 * MiB), "MemorySwapMax": "0", "CPUWeight": "59
 
 @pytest.fixture(scope="module")
 def delegated():
-    with manager("cpu cpuset io memory pids"):
+    with manager(CONTROLLERS):
         yield
 
 

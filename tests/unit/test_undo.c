@@ -24,13 +24,13 @@ START_TEST(test_undo_process)
 	struct state_rec rec = rec_of("c1", pid);
 	struct err e;
 
-	ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 	/* A zombie, and then nobody. */
-	ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 	ck_assert_int_eq(ended_by(pid), SIGKILL);
-	ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 	rec.init = (struct proc_id){ 0 };
-	ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 }
 END_TEST
 
@@ -46,24 +46,24 @@ START_TEST(test_undo_spares_others)
 	/* The number was given to another process since. */
 	rec.init.pidfs_ino = 0;
 	rec.init.start_time--;
-	ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 	ck_assert(alive(pid));
 	rec = rec_of("c1", pid);
 	if (rec.init.pidfs_ino) {
 		rec.init.pidfs_ino++;
-		ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+		ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 		ck_assert(alive(pid));
 	}
 	/* The machine was started anew since. */
 	rec = rec_of("c1", pid);
 	rec.boot_id = "11111111-2222-3333-4444-555555555555";
-	ck_assert_int_eq(undo_run(&rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 5000, 5000, &e), 0);
 	ck_assert(alive(pid));
 	/* Paths that hull never writes. */
 	rec = rec_of("c1", 0);
 	rec.undo = strange;
 	rec.n_undo = ARRAY_LEN(strange);
-	ck_assert_int_eq(undo_run(&rec, 1000, &e), 0);
+	ck_assert_int_eq(undo_run(&rec, 1000, 1000, &e), 0);
 	ck_assert(alive(pid));
 	kill(pid, SIGKILL);
 	ended_by(pid);
@@ -164,7 +164,7 @@ START_TEST(test_undo_cgroup)
 	if (!can_cgroup())
 		return;
 	build(&w, FIXTURE_TOKEN);
-	int r = undo_run(&w.rec, 5000, &e);
+	int r = undo_run(&w.rec, 5000, 5000, &e);
 	ck_assert_msg(r == 0, "%s", e.msg);
 	ck_assert_int_eq(ended_by(w.init), SIGKILL);
 	ck_assert_int_eq(ended_by(w.other), SIGKILL);
@@ -173,7 +173,7 @@ START_TEST(test_undo_cgroup)
 	snprintf(parent, sizeof(parent), "/hull-unit-%d/%d", main_pid, getpid());
 	snprintf(w.path, sizeof(w.path), "%s", parent);
 	ck_assert(gone(&w));
-	ck_assert_int_eq(undo_run(&w.rec, 5000, &e), 0);
+	ck_assert_int_eq(undo_run(&w.rec, 5000, 5000, &e), 0);
 }
 END_TEST
 
@@ -188,7 +188,7 @@ START_TEST(test_undo_spares_strangers)
 		return;
 	build(&w, OTHER_TOKEN);
 	w.rec.init = (struct proc_id){ 0 };
-	ck_assert_int_eq(undo_run(&w.rec, 2000, &e), 0);
+	ck_assert_int_eq(undo_run(&w.rec, 2000, 2000, &e), 0);
 	ck_assert_int_eq(hull_kill(&w.h, "c1", SIGKILL, true, &e), -EPERM);
 	ck_assert(alive(w.init) && alive(w.other));
 	/* Its own init, proven by its identity, dies; its neighbour in the foreign cgroup doesn't. */
@@ -210,9 +210,9 @@ START_TEST(test_undo_without_token)
 	build(&w, FIXTURE_TOKEN);
 	w.rec.init = (struct proc_id){ 0 };
 	w.rec.token[0] = '\0';
-	ck_assert_int_eq(undo_run(&w.rec, 2000, &e), 0);
+	ck_assert_int_eq(undo_run(&w.rec, 2000, 2000, &e), 0);
 	memcpy(w.rec.token, OTHER_TOKEN, sizeof(w.rec.token));
-	ck_assert_int_eq(undo_run(&w.rec, 2000, &e), 0);
+	ck_assert_int_eq(undo_run(&w.rec, 2000, 2000, &e), 0);
 	ck_assert(alive(w.init) && alive(w.other));
 	clear(&w, FIXTURE_TOKEN);
 }
@@ -372,12 +372,12 @@ START_TEST(test_dead_creation)
 	rec.init = (struct proc_id){ 0 };
 	ck_assert_int_eq(state_rec_write(&d, &rec, &e), 0);
 	state_close(&d);
-	ck_assert_int_eq(container_destroy_stale(root, "c1", &e), 0);
+	ck_assert_int_eq(container_destroy_stale(root, "c1", 5000, &e), 0);
 	ck_assert_int_eq(ended_by(w.init), SIGKILL);
 	ck_assert_int_eq(ended_by(w.other), SIGKILL);
 	ck_assert(gone(&w));
 	ck_assert_int_eq(entries(&w.h), 0);
-	ck_assert_int_eq(container_destroy_stale(root, "c1", &e), 0);
+	ck_assert_int_eq(container_destroy_stale(root, "c1", 5000, &e), 0);
 	cg_close(&w.cg);
 	oci_arena_release(&a);
 }

@@ -200,7 +200,7 @@ START_TEST(test_delete_waits_for_the_dying)
 	ck_assert_int_ge(clock_now_ms() - before, 900);
 	ck_assert_int_lt(clock_now_ms() - before, 2500);
 	/* By force: the error names what is stuck. Not asked for: undo's ten seconds. */
-	ck_assert_int_eq(undo_run(&rec, 100, &e), -ETIMEDOUT);
+	ck_assert_int_eq(undo_run(&rec, 100, 100, &e), -ETIMEDOUT);
 	char number[32];
 	snprintf(number, sizeof(number), "process %d (", pid);
 	ck_assert_msg(strstr(e.msg, number), "%s", e.msg);

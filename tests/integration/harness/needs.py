@@ -98,6 +98,11 @@ def _selinux():
     return Path("/sys/fs/selinux/enforce").exists()
 
 
+def _is_guest():
+    """Nobody else's process 1: what only such a machine's kernel was told (tests/vm/machine.py)."""
+    return "systemd.unit=hull-vm.target" in Path("/proc/cmdline").read_text().split() and Path("/proc/1/comm").read_text() == "systemd\n"
+
+
 def _has_user(uid):
     try:
         return bool(pwd.getpwuid(uid))
@@ -126,6 +131,7 @@ FEATURES = {
     "no net_cls hierarchy": lambda: not (snapshot.CGROUP_ROOT / "net_cls/tasks").exists(),
     "a pure cgroup v2 layout": lambda: _v2() and not _v1(),
     "systemd": lambda: Path("/run/systemd/system").is_dir(),
+    "a machine of tests/vm with systemd": _is_guest,
     "a manager of user 1000 (user@.service)": lambda: Path("/run/systemd/system").is_dir() and Path("/lib/systemd/user/dbus.socket").exists() and _has_user(1000),
     "detached mounts that stay (not on Linux 7.3)": _tree_stays,
     "detached mounts that go (Linux 7.3)": lambda: not _tree_stays(),
