@@ -414,7 +414,8 @@ int cg_update_before(const struct cgroup *cg, const struct cg_writes *w, struct 
 		if (!v[i].undo)
 			continue;
 		ret->v[ret->n] = v[i].w;
-		ret->v[ret->n++].value = v[i].undo;
+		/* All that is in a cpuset that said nothing: the kernel doesn't let it be emptied again. */
+		ret->v[ret->n++].value = v[i].fallback ? v[i].fallback : v[i].undo;
 	}
 	return 0;
 }

@@ -108,8 +108,8 @@ static int set_properties(const struct hull *h, const struct container *c, const
 	return unit ? cg_scope_set(&manager, unit, props, hull_timeout_ms(h), e) : 0;
 }
 
-/* systemd writes its properties into the files, whole percents of a quota among them: so it goes first, and the files get the exact values. Where they don't
- * take them, systemd gets the old ones back. */
+/* The files first: what the kernel doesn't take systemd is never told. systemd then writes its properties into them, whole percents of a quota among them: so they get
+ * the exact values once more. */
 static int apply_with_unit(const struct hull *h, const struct container *c, const struct cgroup *cg, const struct cg_writes *w, const struct cg_devices *d,
 			   struct oci_arena *a, struct err *e)
 {
@@ -127,9 +127,13 @@ static int apply_with_unit(const struct hull *h, const struct container *c, cons
 	if (r == 0 && d)
 		r = cg_props_from_devices(cg->lay, d, a, &now, e);
 	if (r == 0)
-		r = set_properties(h, c, &now, e);
+		r = cg_update(cg, c->rec.token, w, NULL, e);
 	if (r < 0)
 		return r;
+	r = set_properties(h, c, &now, e);
+	if (r < 0)
+		return cg_update(cg, c->rec.token, &before, NULL, &second) < 0 ? err_wrap(e, r, "and the old values could not be put back: %.200s", second.msg)
+									       : err_wrap(e, r, "nothing is changed");
 	r = cg_update(cg, c->rec.token, w, d, e);
 	if (r < 0 && (set_properties(h, c, &then, &second) < 0 || cg_update(cg, c->rec.token, &before, NULL, &second) < 0))
 		err_wrap(e, r, "and the old values could not be put back: %.200s", second.msg);

@@ -1,41 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """update: what was asked for is in the files, everything else is as before, and so is everything after a failure."""
 import json
-import os
 import re
 
 import pytest
 from harness import snapshot
+from harness.limits import changed
+from harness.limits import limits as limits_of
 from harness.needs import has, needs, skip_without
 from harness.runtime import is_v1
 
 SLEEP = ["/bin/sleep", "1000"]
 MiB = 1 << 20
 MEMORY = has("the controller memory")
-# What says a limit: every file of the container's cgroups that update could touch.
-LIMIT_FILES = re.compile(r"(memory\.(limit_in_bytes|memsw\.limit_in_bytes|soft_limit_in_bytes|swappiness|max|high|low|min|swap\.(max|high))"
-                         r"|cpu\.(shares|idle|cfs_.*_us|rt_.*_us|weight|max|max\.burst|uclamp\..*)|cpuset\.(cpus|mems)|pids\.max"
-                         r"|blkio\.(throttle\..*_device|bfq\.weight.*)|io\.(max|weight|bfq\.weight|latency)|hugetlb\..*(max|limit_in_bytes)"
-                         r"|rdma\.max|misc\.max|devices\.list|net_.*|cgroup\.freeze|freezer\.state)")
 
 
 def limits(c):
-    """All of them: (hierarchy, file) → text."""
-    found = {}
-    for hierarchy in snapshot.hierarchies():
-        directory = hierarchy / c.cgroup.lstrip("/")
-        for name in sorted(os.listdir(directory)) if directory.is_dir() else []:
-            if LIMIT_FILES.fullmatch(name):
-                try:
-                    found[hierarchy.name, name] = (directory / name).read_text()
-                except OSError:
-                    pass
-    return found
-
-
-def changed(before, after):
-    """What says something else now. Files that weren't there belong to a controller that update had to enable: they begin with its defaults."""
-    return {key[1]: after[key] for key in before if after.get(key) != before[key]}
+    """All that update could touch: (hierarchy, file) → text."""
+    return limits_of(c.cgroup)
 
 
 def file_text(c, v1, v2):
