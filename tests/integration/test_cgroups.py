@@ -2,9 +2,11 @@
 """Control groups: limits as the files show them, device rules as the container feels them, complete removal."""
 import os
 import re
+from pathlib import Path
 
 import pytest
 from harness import snapshot
+from harness.fixtures import BY_ROOT_AND_DELEGATED_USER
 from harness.runtime import cgroup_dir, is_v1, wait_for
 from harness.config import DELETE, namespaces
 from harness.needs import needs, skip_without, skip_without_file
@@ -14,7 +16,18 @@ SLEEP = ["/bin/sleep", "1000"]
 MiB = 1 << 20
 MEMORY = "the controller memory"
 
-# resource → value, v1 (controller, file, text), v2 (controller, file, text)
+DISK = next((dev.read_text().strip() for dev in sorted(Path("/sys/block").glob("*/dev"))), None)
+
+
+def throttle(key, v1_name, v2_key, rate=MiB):
+    """A row of LIMITS."""
+    major, minor = map(int, DISK.split(":"))
+    v2 = " ".join(f"{k}={rate if k == v2_key else 'max'}" for k in ("rbps", "wbps", "riops", "wiops"))
+    return ({"blockIO": {key: [{"major": major, "minor": minor, "rate": rate}]}}, ("blkio", f"blkio.throttle.{v1_name}_device", f"{DISK} {rate}"),
+            ("io", "io.max", f"{DISK} {v2}"))
+
+
+# resource → value, v1 (controller, file, text), v2 (controller, file, text); None: that version has no such property
 LIMITS = [
     ({"memory": {"limit": 64 * MiB}}, ("memory", "memory.limit_in_bytes", str(64 * MiB)), ("memory", "memory.max", str(64 * MiB))),
     ({"memory": {"limit": -1}}, ("memory", "memory.limit_in_bytes", None), ("memory", "memory.max", "max")),
@@ -35,21 +48,27 @@ LIMITS = [
     ({"pids": {"limit": 42}}, ("pids", "pids.max", "42"), ("pids", "pids.max", "42")),
     ({"pids": {"limit": -1}}, ("pids", "pids.max", "max"), ("pids", "pids.max", "max")),
     ({"pids": {"limit": 0}}, ("pids", "pids.max", "0"), ("pids", "pids.max", "0")),
+    *([throttle("throttleReadBpsDevice", "read_bps", "rbps"), throttle("throttleWriteBpsDevice", "write_bps", "wbps"),
+       throttle("throttleReadIOPSDevice", "read_iops", "riops"), throttle("throttleWriteIOPSDevice", "write_iops", "wiops")] if DISK else []),
+    ({"blockIO": {"weight": 500}}, ("blkio", "blkio.bfq.weight", "500"),
+     ("io", "io.bfq.weight", "default 500") if list(snapshot.CGROUP_ROOT.glob("*/io.bfq.weight")) else ("io", "io.weight", "default 4950")),
+    ({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 * MiB}]}, ("hugetlb", "hugetlb.2MB.limit_in_bytes", str(4 * MiB)), ("hugetlb", "hugetlb.2MB.max", str(4 * MiB))),
+    ({"network": {"classID": 0x100001}}, ("net_cls", "net_cls.classid", str(0x100001)), None),
+    ({"network": {"priorities": [{"name": "lo", "priority": 7}]}}, ("net_prio", "net_prio.ifpriomap", re.compile("^lo 7$", re.M)), None),
+    ({"unified": {"hugetlb.2MB.max": str(4 * MiB)}}, None, ("hugetlb", "hugetlb.2MB.max", str(4 * MiB))),
+    ({"unified": {"memory.high": str(64 * MiB)}}, None, ("memory", "memory.high", str(64 * MiB))),
 ]
 NEWER = ("burst", "idle", "'pids': {'limit': 0}")  # what Debian's peers don't know
 
 
+@BY_ROOT_AND_DELEGATED_USER
 @pytest.mark.parametrize("resources,v1,v2", LIMITS, ids=[str(entry[0]) for entry in LIMITS])
-def test_limit(container, hull, resources, v1, v2):
-    if not hull.is_hull and any(word in str(resources) for word in NEWER):
-        pytest.skip(f"Debian's {hull.flavor} is older than this property")
-    controller, name, text = v1 if is_v1(v1[0]) else v2 or (None, None, None)
-    if controller is None:
-        skip_without("cgroup v1")
-    if v1[0] == "memory":
-        skip_without(MEMORY)
-    skip_without_file(cgroup_dir(controller) / snapshot.TAG / name)
+def test_limit(container, resources, v1, v2):
     c = container(args=SLEEP, linux={"resources": resources})
+    if not c.runtime.is_hull and any(word in str(resources) for word in NEWER):
+        pytest.skip(f"Debian's {c.runtime.flavor} is older than this property")
+    controller, name, text = v1 if v1 and (is_v1(v1[0]) or not v2) else v2
+    skip_without_file(c.cgroup_file(controller, name).parent.parent / name)
     c.create()
     got = c.cgroup_file(controller, name).read_text().strip()
     if isinstance(text, re.Pattern):
@@ -153,21 +172,20 @@ def test_allowed_device(container):
     assert seen["open /mem"]["errno"] == "EPERM"
 
 
-def test_access_is_exact(container):
-    c = container(linux=devices(DENY_ALL, {**FUSE, "access": "w"}),
-                  args=["/bin/probe", "--mknod", "/fuse", "c", "10", "229", "--open", "/fuse"])
-    assert c.probe()["open /fuse"]["errno"] == "EPERM"
+@pytest.mark.parametrize("access,read,write", [("r", "0", "EPERM"), ("w", "EPERM", "0"), ("rw", "0", "0"), ("m", "EPERM", "EPERM")])
+def test_access_is_exact(container, access, read, write):
+    c = container(linux=devices(DENY_ALL, {**FUSE, "access": access}),
+                  args=["/bin/probe", "--mknod", "/fuse", "c", "10", "229", "--open", "/fuse", "--write", "/fuse"])
+    seen = c.probe()
+    assert (seen["open /fuse"]["errno"], seen["write /fuse"]["errno"]) == (read, write)
 
 
-def test_rules_count_in_order(container):
-    c = container(linux=devices({"allow": True, "access": "rwm"}, {"allow": False, "type": "c", "major": 1, "minor": 11,
-                                                                   "access": "rwm"}),
-                  args=["/bin/probe", "--mknod", "/disk", "b", "8", "0", "--open", "/kmsg"])
-    c.config["linux"]["devices"] = [{"path": "/kmsg", "type": "c", "major": 1, "minor": 11}]
-    c.rewrite()
-    r = c.runtime.call("run", "--bundle", c.bundle.path, c.id)
-    if r.rc == 0:  # the node may be refused (m is denied) or made by the runtime before the filter
-        assert r.json()["open /kmsg"]["errno"] == "EPERM"
+@pytest.mark.parametrize("last_allows", [False, True])
+def test_rules_count_in_order(container, last_allows):
+    rules = [{"allow": True, "access": "rwm"}, {**FUSE, "allow": False, "access": "rwm"}]
+    c = container(linux=devices(*(reversed(rules) if last_allows else rules)), args=["/bin/probe", "--open", "/fuse"])
+    os.mknod(c.bundle.rootfs / "fuse", 0o20666, os.makedev(FUSE["major"], FUSE["minor"]))
+    assert c.probe()["open /fuse"]["errno"] == ("0" if last_allows else "EPERM")
 
 
 def test_a_device_node_of_the_image_is_filtered(container):

@@ -11,8 +11,9 @@ import pytest
 from harness import snapshot
 from harness.clock import scaled
 from harness.config import DELETE, bind, tmpfs, userns
-from harness.needs import needs, skip_without
-from harness.rootless import ALL, GID, OWN, SUB, SUB_COUNT, UID
+from harness.needs import needs, skip_without, skip_without_file
+from harness.rootless import ALL, GID, OWN, SUB, SUB_COUNT, UID, delegate, enter, undelegate
+from harness.runtime import cgroup_dir, is_v1
 from harness.terminal import read_until
 
 pytestmark = pytest.mark.hull_only(reason="the tests look at what peers do otherwise: maps, locked mounts, texts of errors")
@@ -576,35 +577,6 @@ def test_a_user_namespace_whose_root_stops_everybody(user, command):
 
 # --- cgroups ---
 
-def delegate(*names, where="", only=None):
-    """Give a directory of every hierarchy (or of those named) to the user, as an administrator would. Its path within them."""
-    path = "/".join((snapshot.TAG, *names)) + where
-    for h in snapshot.hierarchies():
-        if only is not None and h.name not in only:
-            continue
-        d = h / path
-        d.mkdir(exist_ok=True)
-        for name in ("cpuset.cpus", "cpuset.mems"):
-            if (d / name).exists() and not (h / "cgroup.controllers").exists():
-                (d / name).write_text((d.parent / name).read_text())
-        for f in (".", "cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control"):
-            if (d / f).exists():
-                os.chown(d / f, UID, GID)
-    return "/" + path
-
-
-def undelegate(path):
-    for h in snapshot.hierarchies():
-        if (h / path[1:]).exists():
-            (h / path[1:]).rmdir()
-
-
-def enter(path):
-    """`before` of a command that starts in that cgroup, as a login session would."""
-    writes = "; ".join(f"echo 0 >{h}{path}/cgroup.procs" for h in snapshot.hierarchies() if (h / path[1:]).exists())
-    return ["sh", "-c", f'{writes}; exec "$@"', "sh"]
-
-
 def test_without_delegation(user):
     c = user.container(OWN, args=["/bin/cat", "/proc/self/cgroup"])
     before = snapshot.cgroups()
@@ -621,32 +593,25 @@ def test_without_delegation(user):
 
 @pytest.mark.kernel
 @needs("the controller memory")
-def test_delegated(user):
-    top = delegate("given")
-    if not needs_v1_or_enabled(top):
-        undelegate(top)
-        skip_without("cgroup v1")
-    session = delegate("given", where="/session")
-    user.hull.before = enter(session)
-    c = user.container(OWN, cgroup=f"{top}/box", args=["/bin/sleep", "100"],
+def test_delegated(user, delegated):
+    memory_file = "memory.limit_in_bytes" if is_v1("memory") else "memory.max"
+    skip_without_file(cgroup_dir("memory") / delegated[1:] / memory_file)
+    c = user.container(OWN, cgroup=f"{delegated}/box", args=["/bin/sleep", "100"],
                        linux={"resources": {"pids": {"limit": 33}, "memory": {"limit": 64 << 20}, "devices": [{"allow": False, "access": "rwm"}]}})
     c.detach()
-    assert paths_of(c.pid) == [f"{top}/box"] * len(snapshot.hierarchies())
-    assert file_of("pids", top, "pids.max").read_text() == "33\n"
-    assert int(file_of("memory", top, "memory.max", "memory.limit_in_bytes").read_text()) == 64 << 20
+    assert paths_of(c.pid) == [c.cgroup] * len(snapshot.hierarchies())
+    assert c.cgroup_file("pids", "pids.max").read_text() == "33\n"
+    assert int(c.cgroup_file("memory", memory_file).read_text()) == 64 << 20
     c.exec(c.id, *shell("sleep 100 &"), rc=0)
     assert len(user.hull("ps", "--format", "json", c.id).json()) == 2
     user.hull("update", "--pids-limit", "44", c.id)
-    assert file_of("pids", top, "pids.max").read_text() == "44\n"
+    assert c.cgroup_file("pids", "pids.max").read_text() == "44\n"
     user.hull("pause", c.id)
     assert c.status() == "paused"
     user.hull("resume", c.id)
     c.kill("--all", "KILL")
     ended(c)
     c.delete()
-    user.hull.before = []
-    undelegate(session)
-    undelegate(top)
 
 
 def paths_of(pid):
@@ -657,27 +622,6 @@ def paths_of(pid):
 
 def pure_v2():
     return len(snapshot.hierarchies()) == 1 and (snapshot.hierarchies()[0] / "cgroup.controllers").exists()
-
-
-def needs_v1_or_enabled(top):
-    """On v2 the controllers must have come down to the user's directory."""
-    if not pure_v2():
-        return True
-    parent = snapshot.hierarchies()[0] / snapshot.TAG
-    try:
-        (parent.parent / "cgroup.subtree_control").write_text("+memory +pids")
-        (parent / "cgroup.subtree_control").write_text("+memory +pids")
-    except OSError:
-        return False
-    return True
-
-
-def file_of(controller, top, *names):
-    for h in snapshot.hierarchies():
-        for name in names:
-            if (h / top[1:] / "box" / name).exists():
-                return h / top[1:] / "box" / name
-    raise AssertionError(f"no {names} of {controller} in {top}/box")
 
 
 @needs("the controller memory on cgroup v1")
@@ -718,24 +662,16 @@ INSIDE = pytest.mark.parametrize("unshare", [pytest.param(["unshare", "-Ur"], id
 
 
 @MAPS
-def test_joined_with_limits(user, maps):
+def test_joined_with_limits(user, delegated, maps):
     """Where the caller's right to the cgroup counts: before it has become somebody else."""
-    top = delegate("given")
-    session = delegate("given", where="/session")
+    skip_without_file(cgroup_dir("pids") / delegated[1:] / "pids.max")
     pod = user.container(maps, args=["/bin/sleep", "100"])
     pod.detach()
-    user.hull.before = enter(session)
-    limits = {"resources": {"pids": {"limit": 1}}} if needs_v1_or_enabled(top) else {}
-    c = joined(user, pod.pid, maps, "network", cgroup=f"{top}/box", args=["/bin/sleep", "100"], linux=limits)
+    c = joined(user, pod.pid, maps, "network", cgroup=f"{delegated}/box", args=["/bin/sleep", "100"], linux={"resources": {"pids": {"limit": 1}}})
     c.detach()
-    assert paths_of(c.pid) == [f"{top}/box"] * len(snapshot.hierarchies())
-    if limits:
-        assert file_of("pids", top, "pids.max").read_text() == "1\n"
+    assert paths_of(c.pid) == [c.cgroup] * len(snapshot.hierarchies())
+    assert c.cgroup_file("pids", "pids.max").read_text() == "1\n"
     assert c.exec(c.id, "/bin/cat", "/proc/1/comm").out == "sleep\n"
-    c.delete("--force")
-    user.hull.before = []
-    undelegate(session)
-    undelegate(top)
 
 
 @INSIDE

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from harness import snapshot
+from harness.fixtures import BY_ROOT_AND_DELEGATED_USER
 from harness.limits import changed
 from harness.limits import limits as limits_of
 from harness.needs import has, needs, skip_without
@@ -269,24 +270,26 @@ HOG = ["/bin/sh", "-c", "dd if=/dev/zero of=/dev/shm/x bs=1M count=20 2>/dev/nul
 
 @pytest.mark.hull_only(reason="our texts")
 @needs("the controller memory")
-def test_a_limit_below_what_is_in_use(container, hull):
+@BY_ROOT_AND_DELEGATED_USER
+def test_a_limit_below_what_is_in_use(container):
     c = container(args=HOG)
     c.detach()
     c.wait_output("full")
     before = limits(c)
     document = {"memory": {"limit": 4 * MiB, "checkBeforeUpdate": True}, "pids": {"limit": 9}}
-    hull.fails("update", "-r", "-", c.id, text=json.dumps(document),
+    c.runtime.fails("update", "-r", "-", c.id, text=json.dumps(document),
                match=rf"update {c.id}: memory.limit: {4 * MiB} — [0-9]+ bytes are in use \(checkBeforeUpdate\)")
     assert changed(before, limits(c)) == {}
     if is_v1("memory"):  # v2 makes room by killing
-        hull.fails("update", "--pids-limit", "9", "--memory", "8k", "--memory-swap", "8k", c.id,
+        c.runtime.fails("update", "--pids-limit", "9", "--memory", "8k", "--memory-swap", "8k", c.id,
                    match=rf"update {c.id}: nothing is changed: write memory\..*, [0-9]+ bytes are in use.*")
         assert changed(before, limits(c)) == {}
     assert c.status() == "running"
 
 
 @pytest.mark.hull_only(reason="runc checks at create only, where nothing is in use")
-def test_check_before_update_of_the_container(container, hull):
+@BY_ROOT_AND_DELEGATED_USER
+def test_check_before_update_of_the_container(container):
     """At create the cgroup is new, so that any limit is above what is in use. The word stays with the container until an update says otherwise."""
     c = container(args=HOG, linux={"resources": {"memory": {"limit": 64 * MiB, "checkBeforeUpdate": True}}})
     c.create()
@@ -294,13 +297,13 @@ def test_check_before_update_of_the_container(container, hull):
     c.start()
     c.wait_output("full")
     before = limits(c)
-    hull.fails("update", "--memory", "4m", c.id, match=rf"update {c.id}: memory.limit: {4 * MiB} — [0-9]+ bytes are in use \(checkBeforeUpdate\)")
+    c.runtime.fails("update", "--memory", "4m", c.id, match=rf"update {c.id}: memory.limit: {4 * MiB} — [0-9]+ bytes are in use \(checkBeforeUpdate\)")
     assert changed(before, limits(c)) == {}
-    hull("update", "--memory", "32m", c.id)
+    c.runtime("update", "--memory", "32m", c.id)
     assert file_text(c, ("memory", "memory.limit_in_bytes"), ("memory", "memory.max")) == str(32 * MiB)
     document = json.dumps({"memory": {"limit": 8 * 1024, "checkBeforeUpdate": False}})
     if is_v1("memory"):  # the kernel's refusal, not ours; v2 makes room by killing
-        hull.fails("update", "-r", "-", c.id, text=document, match=rf"update {c.id}: nothing is changed: write memory\..*")
+        c.runtime.fails("update", "-r", "-", c.id, text=document, match=rf"update {c.id}: nothing is changed: write memory\..*")
 
 
 # --- devices ---

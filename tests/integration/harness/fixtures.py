@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures and hooks of every directory that tests a running container (star-imported by their conftest.py)."""
+import functools
 import itertools
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from . import config as cfg
 from . import snapshot, world
 from .clock import scaled
-from .rootless import User
+from .rootless import User, bring_down_controllers, delegate, enter, undelegate
 from .runtime import Bundle, Container, Runtime
 
 REPO = Path(__file__).resolve().parents[3]
@@ -17,7 +18,7 @@ DEFAULT_TIMEOUT = 60
 _ids = itertools.count(1)
 
 __all__ = ["pytest_configure", "pytest_collection_modifyitems", "pytest_fixture_setup", "pytest_fixture_post_finalizer", "host", "hull", "bundle",
-           "container", "canary", "program", "user"]
+           "container", "canary", "program", "user", "delegated"]
 
 
 def program_path():
@@ -102,14 +103,19 @@ def bundle(tmp_path):
 
 
 BY_ROOT_AND_USER = pytest.mark.parametrize("container", ["root", "user"], indirect=True)
+# For limits. Peers are not called as a user.
+BY_ROOT_AND_DELEGATED_USER = pytest.mark.parametrize("container", [
+    "root", pytest.param("delegated user", marks=pytest.mark.hull_only(reason="the tests call hull alone as an ordinary user"))], indirect=True)
 
 
 @pytest.fixture
 def container(request, tmp_path, parent_cgroup):
     """container(args=[…], process={…}, linux={…}, …) → Container with a bundle of its own. config= replaces all.
-    With BY_ROOT_AND_USER: root's, then an ordinary user's, with nothing mapped but its own id."""
-    if getattr(request, "param", "root") == "user":
-        return request.getfixturevalue("user").container
+    With BY_ROOT_AND_USER: root's, then an ordinary user's, with nothing mapped but its own id; with BY_ROOT_AND_DELEGATED_USER in a cgroup of the user's."""
+    who = getattr(request, "param", "root")
+    if who != "root":
+        user = request.getfixturevalue("user")
+        return user.container if who == "user" else functools.partial(user.container, cgroup=f"{request.getfixturevalue('delegated')}/box")
     hull = request.getfixturevalue("hull")
 
     def make(config=None, cid=None, rootfs_from=None, **changes):
@@ -127,6 +133,21 @@ def user(host, tmp_path, program):
     someone = User(program, tmp_path)
     yield someone
     problems = someone.close()
+    assert not problems, "; ".join(problems)
+
+
+@pytest.fixture
+def delegated(user):
+    """A directory of every hierarchy that is the user's, who calls from a session in it: its path."""
+    bring_down_controllers()
+    top = delegate("given")
+    session = delegate("given", where="/session")
+    user.hull.before = enter(session)
+    yield top
+    problems = user.hull.clean()
+    user.hull.before = []
+    undelegate(session)
+    undelegate(top)
     assert not problems, "; ".join(problems)
 
 

@@ -69,7 +69,9 @@ def errnos(*actions):
     return lambda seen, _: [seen[a]["errno"] for a in actions]
 
 
-NO_CGROUP = r".*: needs (the file|a cgroup|.* v1|controller).*"
+NO_CGROUP = (r": (needs the file \S+ of (controller [\w,]+|cgroup v2), where the caller may make no cgroup: delegate one \(.*\)"
+             r"|needs the controller \w+(: no mounted cgroup( v1)? hierarchy has it(, neither v1 nor v2)?|, which cgroup v2 doesn't know)"
+             r"|there is no cgroup v2 hierarchy on this host|the cgroup v2 hierarchy has no controller \w+: it is on cgroup v1)")
 
 
 def numbers(text):
@@ -116,8 +118,11 @@ ROWS = [
     Row("process.noNewPrivileges", {"process": {"noNewPrivileges": False}}, of("nnp"), 0),
     Row("process.noNewPrivileges", {"process": {"noNewPrivileges": True}}, of("nnp"), 1),
     Row("process.oomScoreAdj", {"process": {"oomScoreAdj": 500}}, of("oom_score_adj"), 500),
-    Row("process.scheduler*", {"process": {"scheduler": {"policy": "SCHED_BATCH", "nice": 19, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}}},
+    Row("process.scheduler.policy, process.scheduler.nice, process.scheduler.flags", {"process": {"scheduler": {"policy": "SCHED_BATCH", "nice": 19, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}}},
         lambda s, _: [s["sched"][n] for n in ("policy", "nice", "flags")], [3, 19, 1]),
+    *(Row("process.scheduler.priority, process.scheduler.runtime, process.scheduler.deadline, process.scheduler.period", {"process": {"scheduler": wanted}},
+          None, None, root=False, refused=r"set the scheduling policy (\(on cgroup v1 it needs a cpu\.realtimeRuntime\) )?\(process\.scheduler\): operation not permitted")
+      for wanted in ({"policy": "SCHED_RR", "priority": 1}, {"policy": "SCHED_DEADLINE", "runtime": 2000000, "deadline": 20000000, "period": 20000000})),
     Row("process.ioPriority*", {"process": {"ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 6}}}, of("sched", "ioprio"), 2 << 13 | 6),
     Row("process.execCPUAffinity*", {"process": {"execCPUAffinity": {"initial": "0", "final": "0"}}}, of("status", "Cpus"), "0", exec=True),
     Row("process.user.uid, process.user.gid, process.user.umask, process.user.additionalGids", {"process": {"user": USER}},
@@ -133,8 +138,13 @@ ROWS = [
     Row("linux.resources.pids*", {"linux": {"resources": {"pids": {"limit": 9}}}}, None, None, root=False, refused=r"linux\.resources\.pids\.limit" + NO_CGROUP),
     Row("linux.resources.cpu*", {"linux": {"resources": {"cpu": {"shares": 512}}}}, None, None, root=False, refused=r"linux\.resources\.cpu\.shares" + NO_CGROUP),
     Row("linux.resources.memory*", {"linux": {"resources": {"memory": {"limit": 1 << 26}}}}, None, None, root=False, refused=r"linux\.resources\.memory\.limit" + NO_CGROUP),
-    Row("linux.resources.unified", {"linux": {"resources": {"unified": {"pids.max": "9"}}}}, None, None, root=False, refused=r"linux\.resources\.unified.*(: needs (the file|a cgroup).*|it is on cgroup v1|there is no cgroup v2 hierarchy on this host)"),
-    Row("linux.memoryPolicy*", {"linux": {"memoryPolicy": {"mode": "MPOL_PREFERRED", "nodes": "0"}}}, lambda s, _: (s["sched"]["mempolicy"], s["sched"]["nodes"]), (1, 1)),
+    Row("linux.resources.unified", {"linux": {"resources": {"unified": {"pids.max": "9"}}}}, None, None, root=False, refused=r"linux\.resources\.unified\.pids\.max" + NO_CGROUP),
+    *(Row(f"linux.resources.{kind}*", {"linux": {"resources": {kind: wanted}}}, None, None, root=False, refused=rf"linux\.resources\.{kind}{place}" + NO_CGROUP)
+      for kind, wanted, place in (("blockIO", {"weight": 500}, r"\.weight"), ("hugepageLimits", [{"pageSize": "2MB", "limit": 0}], r"\[0\]"),
+                                  ("network", {"classID": 7}, r"\.classID"), ("network", {"priorities": [{"name": "lo", "priority": 7}]}, r"\.priorities(\[0\])?"),
+                                  ("rdma", {"mlx5_0": {"hcaHandles": 3}}, r"(\.mlx5_0)?"))),
+    Row("linux.memoryPolicy*", {"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}}},
+        lambda s, _: (s["sched"]["mempolicy"], s["sched"]["nodes"]), (2 | 1 << 15, 1)),
     Row("linux.sysctl", {"linux": {"sysctl": {"net.ipv4.ip_default_ttl": "33", "kernel.shmmni": "77"}}},
         lambda s, _: [s[f"sysctl {n}"]["text"] for n in ("net.ipv4.ip_default_ttl", "kernel.shmmni")], ["33\n", "77\n"],
         args=("--sysctl", "net.ipv4.ip_default_ttl", "--sysctl", "kernel.shmmni")),

@@ -107,3 +107,45 @@ class User:
         problems = self.hull.clean()
         shutil.rmtree(self.top)
         return problems
+
+
+# --- cgroups that an administrator gives to the user ---
+
+def delegate(*names, where="", only=None):
+    """Give a directory of every hierarchy (or of those named) to the user. Its path within them."""
+    path = "/".join((snapshot.TAG, *names)) + where
+    for h in snapshot.hierarchies():
+        if only is not None and h.name not in only:
+            continue
+        d = h / path
+        d.mkdir(exist_ok=True)
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (d / name).exists() and not (h / "cgroup.controllers").exists():
+                (d / name).write_text((d.parent / name).read_text())
+        for f in (".", "cgroup.procs", "tasks", "cgroup.threads", "cgroup.subtree_control"):
+            if (d / f).exists():
+                os.chown(d / f, UID, GID)
+    return "/" + path
+
+
+def undelegate(path):
+    for h in snapshot.hierarchies():
+        if (h / path[1:]).exists():
+            (h / path[1:]).rmdir()
+
+
+def enter(path):
+    """`before` of a command that starts in that cgroup, as a login session would."""
+    writes = "; ".join(f"echo 0 >{h}{path}/cgroup.procs" for h in snapshot.hierarchies() if (h / path[1:]).exists())
+    return ["sh", "-c", f'{writes}; exec "$@"', "sh"]
+
+
+def bring_down_controllers():
+    """On cgroup v2: all that are there come down to what is delegated; what can't, isn't found there."""
+    top = snapshot.v2_root()
+    for d in (top, top / snapshot.TAG) if top else ():
+        for name in (d / "cgroup.controllers").read_text().split():
+            try:
+                (d / "cgroup.subtree_control").write_text(f"+{name}")
+            except OSError:
+                pass
