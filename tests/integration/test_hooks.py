@@ -10,6 +10,7 @@ import time
 import pytest
 from harness import snapshot
 from harness.clock import scaled
+from harness.fixtures import BY_ROOT_AND_USER
 from harness.runtime import wait_for
 from harness.snapshot import process
 
@@ -20,11 +21,11 @@ STATUS = {"prestart": "created", "createRuntime": "created", "createContainer": 
 
 
 @pytest.fixture
-def hook(tmp_path):
+def hook(everybodys):
     """hook(script, …) → an entry that runs the shell script on the host. $OUT is a file that collects the lines."""
     def make(script, **more):
-        return {"path": "/bin/busybox", "args": ["busybox", "sh", "-c", f"OUT={tmp_path}/hooks.log; {script}"], **more}
-    make.log = tmp_path / "hooks.log"
+        return {"path": "/bin/busybox", "args": ["busybox", "sh", "-c", f"OUT={everybodys}/hooks.log; {script}"], **more}
+    make.log = everybodys / "hooks.log"
     return make
 
 
@@ -176,6 +177,7 @@ def test_failing_poststop_hook_is_a_warning(container, hook, hull):
 
 @pytest.mark.hull_only(reason="runc 1.1 waits for the hook's children")
 @pytest.mark.parametrize("name", LISTS)
+@BY_ROOT_AND_USER
 def test_time_limit(container, hook, name):
     script = "sleep 1000; echo late"
     entry = inside(f"echo began >>/hooks.log; {script} >>/hooks.log", timeout=1) if name == "startContainer" else hook(f"echo began >>$OUT; {script} >>$OUT", timeout=1)
@@ -245,13 +247,14 @@ def test_hook_killed_by_a_signal(container, hook):
     c.fails("create", match=r".*hooks\.createRuntime\[0\].*signal.*9.*|.*signal.*9.*hooks\.createRuntime\[0\].*|.*killed.*")
 
 
-def test_env_and_args_of_a_hook_are_exact(container, hook, tmp_path):
-    entry = {"path": "/bin/busybox", "args": ["busybox", "sh", "-c", f"env >{tmp_path}/env; echo $0 $1 >{tmp_path}/args", "zero", "one"],
+@BY_ROOT_AND_USER
+def test_env_and_args_of_a_hook_are_exact(container, everybodys):
+    entry = {"path": "/bin/busybox", "args": ["busybox", "sh", "-c", f"env >{everybodys}/env; echo $0 $1 >{everybodys}/args", "zero", "one"],
              "env": ["A=1", "B=two words", "PATH=/usr/bin"]}
     container(hooks={"createRuntime": [entry]}, args=["/bin/true"]).run()
-    got = {e for e in (tmp_path / "env").read_text().splitlines() if not e.startswith(("PWD=", "SHLVL="))}  # the shell's own
+    got = {e for e in (everybodys / "env").read_text().splitlines() if not e.startswith(("PWD=", "SHLVL="))}  # the shell's own
     assert got == {"A=1", "B=two words", "PATH=/usr/bin"}
-    assert (tmp_path / "args").read_text() == "zero one\n"
+    assert (everybodys / "args").read_text() == "zero one\n"
 
 
 @pytest.mark.hull_only(reason="CVE-2025-23266: runc 1.1 passes the container's")

@@ -7,12 +7,9 @@ import fcntl
 import json
 import os
 import select
-import shutil
 import socket
 import struct
-import tempfile
 import threading
-from pathlib import Path
 
 import pytest
 from harness.fixtures import BY_ROOT_AND_USER
@@ -98,18 +95,15 @@ class Agent:
 
 
 @pytest.fixture
-def agents():
-    """Where everybody may connect to them."""
-    made, top = [], Path(tempfile.mkdtemp(prefix="hull-agents-", dir="/tmp"))
-    top.chmod(0o755)
+def agents(everybodys):
+    made = []
 
     def make(answer):
-        made.append(Agent(top / f"agent{len(made)}.sock", answer))
+        made.append(Agent(everybodys / f"agent{len(made)}.sock", answer))
         return made[-1]
     yield make
     for a in made:
         a.close()
-    shutil.rmtree(top)
 
 
 def asking(agent, *names, default=ALLOW, **more):

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ DEFAULT_TIMEOUT = 60
 _ids = itertools.count(1)
 
 __all__ = ["pytest_configure", "pytest_collection_modifyitems", "pytest_fixture_setup", "pytest_fixture_post_finalizer", "host", "hull", "bundle",
-           "container", "canary", "program", "user", "delegated"]
+           "container", "canary", "program", "user", "delegated", "everybodys"]
 
 
 def program_path():
@@ -149,6 +150,14 @@ def delegated(user):
     undelegate(session)
     undelegate(top)
     assert not problems, "; ".join(problems)
+
+
+@pytest.fixture
+def everybodys():
+    """A directory in which everybody may write: tmp_path is root's alone."""
+    with tempfile.TemporaryDirectory(prefix="hull-everybodys-", dir="/tmp") as top:
+        os.chmod(top, 0o777)
+        yield Path(top)
 
 
 @pytest.fixture
