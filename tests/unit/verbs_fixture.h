@@ -30,15 +30,15 @@ static inline struct hull begin(void)
 	return (struct hull){ .root = strdup(fixture_path("root")) };
 }
 
+/* libcheck's handler of SIGTERM passes it on to the whole group: the child is born without it, and may be signalled before it has run at all. */
 static inline pid_t sleeper(void)
 {
+	void (*handler)(int) = signal(SIGTERM, SIG_DFL);
 	pid_t pid = fork();
 
-	/* libcheck's handler would pass it on to the whole group. */
-	if (pid == 0)
-		signal(SIGTERM, SIG_DFL);
 	while (pid == 0)
 		pause();
+	signal(SIGTERM, handler);
 	return pid;
 }
 
