@@ -107,7 +107,7 @@ void pty_continue(struct pty *p)
 
 	if (make_raw(p, &e) < 0)
 		log_warn("%s", err_render(&e, msg, sizeof(msg)));
-	pty_resize(p);
+	pty_size_of_caller(p->master);
 }
 
 int pty_begin(struct pty *p, int master, struct err *e)
@@ -126,7 +126,7 @@ int pty_begin(struct pty *p, int master, struct err *e)
 		pty_finish(p);
 		return r;
 	}
-	pty_resize(p);
+	pty_size_of_caller(p->master);
 	return 0;
 }
 
@@ -140,7 +140,7 @@ void pty_finish(struct pty *p)
 		fcntl(p->master, F_SETFL, p->master_flags);
 }
 
-void pty_resize(struct pty *p)
+void pty_size_of_caller(int master)
 {
 	struct winsize size;
 
@@ -149,7 +149,7 @@ void pty_resize(struct pty *p)
 			continue;
 		/* 0 by 0 is a terminal that doesn't know its size (a serial line): the container's own stays. */
 		if (size.ws_row && size.ws_col)
-			ioctl(p->master, TIOCSWINSZ, &size);
+			ioctl(master, TIOCSWINSZ, &size);
 		return;
 	}
 }

@@ -46,8 +46,8 @@ struct pty {
  * Undone by pty_finish. */
 int pty_begin(struct pty *p, int master, struct err *e);
 void pty_finish(struct pty *p);
-/* Give the pty the size of the caller's terminal. */
-void pty_resize(struct pty *p);
+/* Give a pty the size of the caller's terminal, if it has one. */
+void pty_size_of_caller(int master);
 /* After SIGCONT: the shell may have set the terminal back, and its size may be another. */
 void pty_continue(struct pty *p);
 /* Fill PTY_POLL_FDS entries. Returns the timeout for poll, ms. */

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/num.h"
+#include "run/pty.h"
 #include "run/run.h"
 #include "sys/sys.h"
 
@@ -342,8 +343,10 @@ int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg,
 		r = console_check(master, e);
 	if (r == 0 && sock >= 0)
 		r = console_send(sock, master, "/dev/ptmx", "the terminal", e);
-	else if (r == 0)
+	else if (r == 0) {
+		pty_size_of_caller(master); /* before the program asks for it */
 		*ret_master = take_fd(&master);
+	}
 	return r;
 }
 

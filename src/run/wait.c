@@ -111,7 +111,7 @@ static void take_signals(struct front *f)
 		if (sig == SIGCHLD)
 			reap_others(f->pid);
 		if (sig == SIGWINCH && f->pty)
-			pty_resize(f->pty);
+			pty_size_of_caller(f->pty->master);
 		if (sig == SIGCONT && f->pty)
 			pty_continue(f->pty);
 		if (is_in(sig, kept, ARRAY_LEN(kept)))

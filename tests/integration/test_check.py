@@ -7,6 +7,7 @@ import re
 import pytest
 from harness.config import CAPS, MOUNTS, bind, namespaces, tmpfs
 from harness.needs import has
+from harness.strace import strace
 
 pytestmark = pytest.mark.hull_only(reason="peers have no such command")
 
@@ -48,7 +49,7 @@ def test_no_effect(container, hull, tmp_path):
     trace = tmp_path / "trace"
     before = {p: os.stat(p).st_mtime_ns for p in (c.bundle.path, c.bundle.rootfs, c.bundle.path / "config.json")}
     r = hull.call("check", "--bundle", c.bundle.path,
-                  wrap=["strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={EFFECTS},openat,open,creat"])
+                  wrap=strace("-f", "-qq", "-o", str(trace), "-e", f"trace={EFFECTS},openat,open,creat"))
     assert r.rc == 1
     calls = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if re.match(r"\d+ +\w+\(", line)]
     assert len(calls) > 5 and sum(call.startswith("execve(") for call in calls) == 1, "strace saw the program"

@@ -13,6 +13,7 @@ from harness.clock import scaled
 from harness.config import DELETE, namespaces
 from harness.needs import needs, skip_without
 from harness.runtime import wait_for
+from harness.strace import strace
 from test_process import bits, caps
 
 pytestmark = pytest.mark.kernel
@@ -276,7 +277,7 @@ def test_init_that_left_its_namespace_at_once(container, hull):
     """What `run` records is what init was given, even when hull is slow and init quick: nothing runs before it is recorded."""
     caps_ = {s: ["CAP_SYS_ADMIN"] for s in ("bounding", "effective", "permitted")}
     c = container(args=["/bin/sh", "-c", "exec busybox unshare -n sleep 1000"], process={"capabilities": caps_})
-    argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=300000", *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
+    argv = [*strace("-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=300000"), *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
     subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=scaled(30))
     wait_for(lambda: open(f"/proc/{c.pid}/cmdline").read().startswith("sleep"), 5, "sleep")
     hull.fails("exec", c.id, "/bin/true", rc=255, match=r".*left its network namespace.*")
@@ -286,7 +287,7 @@ def test_init_that_left_its_namespace_at_once(container, hull):
 def test_run_that_is_killed_before_it_has_recorded(container, hull):
     """No program runs that `state` would not know of."""
     c = container(args=["/bin/sleep", "1000"])
-    argv = ["strace", "-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=500000:signal=KILL:when=1",
+    argv = [*strace("-o", "/dev/null", "-e", "inject=recvmsg:delay_exit=500000:signal=KILL:when=1"),
             *hull.argv("run", "--detach", "--bundle", c.bundle.path, c.id)]
     subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False, timeout=scaled(30))
     procs = c.cgroup_file("pids", "cgroup.procs")

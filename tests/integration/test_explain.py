@@ -8,6 +8,7 @@ import pytest
 from harness import snapshot
 from harness.clock import scaled
 from harness.config import MOUNTS, bind, tmpfs
+from harness.strace import strace
 
 pytestmark = pytest.mark.hull_only(reason="no peer has it")
 # What a command may not call that promises to do nothing.
@@ -59,7 +60,7 @@ def test_it_has_no_effect(container, hull):
     c = container()
     before = snapshot.tree(c.bundle.path)
     trace = hull.tmp / "trace"
-    hull("explain", "--bundle", c.bundle.path, c.id, wrap=["strace", "-f", "-o", trace, "-e", "trace=" + ",".join(FORBIDDEN)])
+    hull("explain", "--bundle", c.bundle.path, c.id, wrap=strace("-f", "-o", trace, "-e", "trace=" + ",".join(FORBIDDEN)))
     calls = [line.split(None, 1)[1] for line in trace.read_text().splitlines() if "(" in line]
     calls = [call for call in calls if call.split("(")[0] in FORBIDDEN]  # strace also prints calls that it has no name for
     assert [call for call in calls if not call.startswith("execve(") and "= -1 " not in call] == []

@@ -13,6 +13,7 @@ import pytest
 from harness import mountinfo, world
 from harness.config import DELETE, MOUNTS, bind, namespaces, tmpfs
 from harness.needs import skip_without
+from harness.strace import strace
 
 pytestmark = pytest.mark.hull_only(reason="the document is hull's own")
 
@@ -303,7 +304,7 @@ def test_seccomp_flag(features, container, hull, flag, tmp_path):
         linux = profile("SCMP_ACT_NOTIFY", flags=[flag], listenerPath=str(tmp_path / "agent"))
     c = container(linux=linux, args=["/bin/true"])
     trace = tmp_path / "trace"
-    hull("run", "--bundle", c.bundle.path, c.id, wrap=["strace", "-f", "-qq", "-e", "trace=seccomp", "-o", str(trace)])
+    hull("run", "--bundle", c.bundle.path, c.id, wrap=strace("-f", "-qq", "-e", "trace=seccomp", "-o", str(trace)))
     loads = [line for line in trace.read_text().splitlines() if "SECCOMP_SET_MODE_FILTER" in line and "len=" in line]
     flags = f"SECCOMP_FILTER_FLAG_NEW_LISTENER|{flag}" if listener else flag
     assert len(loads) == 1 and f"SECCOMP_SET_MODE_FILTER, {flags}, " in loads[0], loads

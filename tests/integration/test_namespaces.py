@@ -12,6 +12,7 @@ from harness import mountinfo, snapshot
 from harness.clock import scaled
 from harness.config import DELETE, DEV, NAMESPACES, PROC, namespaces
 from harness.needs import needs
+from harness.strace import strace
 
 pytestmark = pytest.mark.kernel
 PID = pytest.param("pid", marks=needs("proc of a joined pid namespace (Linux 6.17)"))
@@ -209,7 +210,7 @@ def test_the_hosts_mounts_are_not_copied(container, hull, hook):
     hooks = {hook: [{"path": "/bin/true" if hook != "startContainer" else "/bin/busybox", "args": ["true"]}]} if hook else {}
     trace = hull.tmp / "trace"
     c = container(hooks=hooks, args=["/bin/probe"])
-    seen = c.run(wrap=["strace", "-f", "-qq", "-e", "trace=open_tree,unshare,pivot_root", "-o", str(trace)]).json()
+    seen = c.run(wrap=strace("-f", "-qq", "-e", "trace=open_tree,unshare,pivot_root", "-o", str(trace))).json()
     calls = trace.read_text()
     copied = hook in ("createRuntime", "createContainer")
     assert ("pivot_root(" in calls) == copied

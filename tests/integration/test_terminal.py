@@ -10,7 +10,9 @@ import time
 
 import pytest
 from harness.config import MOUNTS, PROC, bind
+from harness.needs import needs
 from harness.runtime import wait_for
+from harness.strace import strace
 from harness.terminal import ConsoleSocket, read_until, window
 
 SHELL = ["/bin/sh", "-c", "tty; stty size; read x; echo got $x"]
@@ -132,12 +134,12 @@ def test_console_without_a_dev_of_our_own(container, console, canary):
 class Foreground:
     """`run` (or exec) on a pty of ours."""
 
-    def __init__(self, hull, *args, size=(24, 80)):
+    def __init__(self, hull, *args, size=(24, 80), wrap=()):
         self.master, slave = pty.openpty()
         window(self.master, *size)
         self.before = termios.tcgetattr(slave)
         self.slave = slave
-        self.process = subprocess.Popen(hull.argv(*args), stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+        self.process = subprocess.Popen([*wrap, *hull.argv(*args)], stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
                                         preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0))
 
     def finish(self, code):
@@ -153,6 +155,21 @@ def test_run_in_the_foreground(container, hull):
     read_until(f.master, b"31 71")
     os.write(f.master, b"typed\r")
     read_until(f.master, b"got typed")
+    f.finish(5)
+
+
+@needs("strace")
+@pytest.mark.hull_only(reason="runc sets the size when the program runs already")
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_the_size_is_there_before_the_program(container, hull, verb):
+    """However long hull takes for each of its settings of the terminal."""
+    c = container(**terminal(["/bin/sh", "-c", "stty size; exit 5"]) if verb == "run" else {"args": ["/bin/sleep", "100"]})
+    words = ["run", "--bundle", c.bundle.path, c.id]
+    if verb == "exec":
+        c.detach()
+        words = ["exec", "--tty", c.id, "/bin/sh", "-c", "stty size; exit 5"]
+    f = Foreground(hull, *words, size=(31, 71), wrap=strace("-o", "/dev/null", "-e", "inject=ioctl:delay_enter=200000"))
+    read_until(f.master, b"31 71", 20)
     f.finish(5)
 
 

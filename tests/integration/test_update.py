@@ -10,6 +10,7 @@ from harness.limits import changed
 from harness.limits import limits as limits_of
 from harness.needs import has, needs, skip_without
 from harness.runtime import is_v1
+from harness.strace import strace
 
 SLEEP = ["/bin/sleep", "1000"]
 MiB = 1 << 20
@@ -240,7 +241,7 @@ def test_each_write_failing_in_turn(running, hull):
     for hierarchy, name in touched:
         path = hierarchies[hierarchy] / c.cgroup.lstrip("/") / name
         r = hull.call("update", "-r", "-", c.id, text=json.dumps(ALL),
-                      wrap=["strace", "-o", "/dev/null", "-P", str(path), "-e", "trace=write", "-e", "inject=write:error=EIO:when=1"])
+                      wrap=strace("-o", "/dev/null", "-P", str(path), "-e", "trace=write", "-e", "inject=write:error=EIO:when=1"))
         assert r.rc == 1 and f"nothing is changed: write {name} = " in r.err and "input/output error" in r.err, (name, r)
         assert changed(before, limits(c)) == {}, name
     hull("update", "-r", "-", c.id, text=json.dumps(ALL))
