@@ -118,6 +118,12 @@ static void from_limit(struct prop_out *o, const char *name)
 	add_prop(o, name, "t", number_or_infinity(o, o->w->value));
 }
 
+/* systemd takes no 0. With 1 nothing more can be started either, and the file gets the 0 behind systemd. */
+static void from_tasks(struct prop_out *o, const char *name)
+{
+	add_prop(o, name, "t", streq(o->w->value, "0") ? "1" : number_or_infinity(o, o->w->value));
+}
+
 static void from_list(struct prop_out *o, const char *name)
 {
 	add_prop(o, name, "ay", oci_arena_strdup(o->a, o->w->value));
@@ -143,7 +149,7 @@ static const struct {
 	{ "io.bfq.weight", from_io_weight, "IOWeight" },
 	{ "io.max", from_io_max, NULL },
 	/* both */
-	{ "pids.max", from_limit, "TasksMax" },
+	{ "pids.max", from_tasks, "TasksMax" },
 	/* v1; the quota is made of two files, see add_v1_quota */
 	{ "cpu.shares", from_limit, "CPUShares" },
 	{ "memory.limit_in_bytes", from_limit, "MemoryLimit" },

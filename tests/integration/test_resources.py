@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
-from harness import snapshot
+from harness import examples, snapshot
 from harness.config import make_config
 from harness.needs import kernel
 from harness.runtime import cgroup_dir, is_v1
@@ -541,3 +541,22 @@ def test_random_documents(container, chunk):
 def test_a_sample_of_random_documents(container):
     """Others than those above."""
     check_documents(container, range(10**6, 10**6 + 25))
+
+
+# ---- the examples of docs/resources.md ----
+
+@pytest.mark.hull_only(reason="our document")
+@pytest.mark.parametrize("prop,example", examples.EXAMPLES)
+def test_example_of_the_document(container, hull, tmp_path, prop, example):
+    """The column of this machine's layout, in a container."""
+    example = examples.here(example)
+    steps = examples.planned(tmp_path / "plan", prop, example)
+    c = container(args=["/bin/true"], linux={"resources": examples.resources(prop, example)})
+    r = hull.call("create", "--bundle", c.bundle.path, c.id)
+    if isinstance(steps, str):
+        examples.check_refusal(steps, r)
+        assert hull.ids() == []
+        return
+    examples.skip_if_lacking(prop, example, r)
+    assert r.rc == 0, r.err
+    examples.check_files(c.cgroup, steps)

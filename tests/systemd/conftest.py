@@ -4,6 +4,7 @@
     ./dev check-vm systemd-6.1 tests/systemd"""
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,14 @@ def show(unit, *names):
     """Properties of a unit as a dictionary of texts."""
     lines = systemctl("show", unit, *(f"--property={n}" for n in names)).splitlines()
     return dict(line.split("=", 1) for line in lines)
+
+
+def raw_properties(unit, names):
+    """Properties of a scope as D-Bus has them: {name: 't 500000'}."""
+    path = "/org/freedesktop/systemd1/unit/" + re.sub(r"[^A-Za-z0-9]", lambda m: f"_{ord(m[0]):02x}", unit)
+    done = subprocess.run(["busctl", "get-property", "org.freedesktop.systemd1", path, "org.freedesktop.systemd1.Scope", *names], capture_output=True, text=True,
+                          timeout=scaled(20), check=True)
+    return dict(zip(names, done.stdout.splitlines(), strict=True))
 
 
 def is_loaded(unit):

@@ -93,6 +93,7 @@ static const struct {
 	{ "memory.zswap.max", "0", NULL, "MemoryZSwapMax t 0; " },
 	{ "memory.oom.group", "1", NULL, "" },
 	{ "pids.max", "64", NULL, "TasksMax t 64; " },
+	{ "pids.max", "0", NULL, "TasksMax t 1; " },
 	{ "pids.max", "max", NULL, "TasksMax t infinity; " },
 	{ "io.bfq.weight", "500", "default 4950", "IOWeight t 4950; " },
 	{ "io.weight", "default 200", NULL, "IOWeight t 200; " },
