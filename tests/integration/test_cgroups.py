@@ -9,7 +9,7 @@ from harness import snapshot
 from harness.fixtures import BY_ROOT_AND_DELEGATED_USER
 from harness.runtime import cgroup_dir, is_v1, wait_for
 from harness.config import DELETE, namespaces
-from harness.needs import needs, skip_without, skip_without_file
+from harness.needs import needs, skip_without_file
 
 pytestmark = pytest.mark.kernel
 SLEEP = ["/bin/sleep", "1000"]
