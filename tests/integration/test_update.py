@@ -289,6 +289,7 @@ def test_a_limit_below_what_is_in_use(container):
 
 
 @pytest.mark.hull_only(reason="runc checks at create only, where nothing is in use")
+@needs("the controller memory")
 @BY_ROOT_AND_DELEGATED_USER
 def test_check_before_update_of_the_container(container):
     """At create the cgroup is new, so that any limit is above what is in use. The word stays with the container until an update says otherwise."""
