@@ -218,5 +218,5 @@ def test_killed_creation(container, hull):
         p.kill()
         p.wait()
         hull("delete", "--force", c.id)
-        wait_for(lambda: not is_loaded(c.unit), 10, "the unit to go")
+        wait_for(lambda: not is_loaded(c.unit), 10, "the unit to go", lambda: f"after {delay} s {systemctl('status', c.unit)}")
         assert hull.ids() == []
