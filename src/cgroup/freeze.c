@@ -228,18 +228,19 @@ int cg_freeze(const struct cgroup *cg, const char *token, int timeout_ms, struct
 		r = wait_frozen(cg, i, timeout_ms);
 	if (r == 0)
 		return 0;
+	/* Before the thaw, which wakes it for a moment on v2. */
 	pid_t awake = r == -ETIMEDOUT ? find_awake(cg, i, 'X') : 0;
+	const char *name = awake ? cg_describe_pid(awake, who, sizeof(who)) : "a process";
 	int thawed = flip(cg, i, false);
 	/* v1 freezes some sleepers where they are (on Linux 7 those in wait4), in state D, too. Theirs is S again by now; a D that is left has kept the rest waiting. */
 	pid_t blocked = r == -ETIMEDOUT ? find_awake(cg, i, 'R') : 0;
-	if (blocked)
-		awake = blocked;
+	if (blocked && blocked != awake)
+		name = cg_describe_pid(blocked, who, sizeof(who));
 	const char *rest = thawed < 0 && thawed != -ENOENT && thawed != -ENODEV ? "it could not be thawed again"
 										: "all of it runs on";
 	if (r != -ETIMEDOUT)
 		return err_sys(e, r == -ENODEV ? -ENOENT : r, "freeze cgroup %s (%s)", cg->path, rest);
-	err_set(e, ERR_STATE, 0, "freeze cgroup %s: %s did not stop within %d ms; %s", cg->path,
-		awake ? cg_describe_pid(awake, who, sizeof(who)) : "a process", timeout_ms, rest);
+	err_set(e, ERR_STATE, 0, "freeze cgroup %s: %s did not stop within %d ms; %s", cg->path, name, timeout_ms, rest);
 	return r;
 }
 
