@@ -130,7 +130,7 @@ static unsigned long long inode(pid_t pid, const char *what, unsigned long long 
 	return (unsigned long long)st.st_ino;
 }
 
-/* Seized: what did it have? One JSON object a line. */
+/* Seized: what did it have? One JSON object a line. One that has ended has no root and no namespaces any more: nothing that isn't our own. */
 static void show_victim(pid_t pid)
 {
 	char prm[64], bnd[64], name[64], path[64], mnt[64] = "", mine[64] = "";
@@ -150,7 +150,7 @@ static void show_victim(pid_t pid)
 		fds += access(path, F_OK) == 0;
 	}
 	printf("{\"pid\":%d,\"name\":\"%s\",\"CapPrm\":\"%s\",\"CapBnd\":\"%s\",\"own_root\":%s,\"own_mnt\":%s,\"fds\":%d}\n", pid, name, prm, bnd,
-	       root == root0 && dev == dev0 ? "true" : "false", mnt[0] && !strcmp(mnt, mine) ? "true" : "false", fds);
+	       !root || (root == root0 && dev == dev0) ? "true" : "false", !mnt[0] || !strcmp(mnt, mine) ? "true" : "false", fds);
 	fflush(stdout);
 }
 
