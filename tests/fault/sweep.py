@@ -84,9 +84,9 @@ class Sweep:
         what = f"killed at call {n} (number {number})"
         self.check_state(what)
         self.check_delete(what)
-        self.check_host(what, before)
         if len(self.report.done) % 10 == 0:
             self.check_again(what)
+        self.check_host(what, before)  # last: it waits for what is on its way out, which the next round's first look would see
         if killed:
             self.report.done.append(n)
 
