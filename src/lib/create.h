@@ -6,11 +6,12 @@
 #include "lib/hull.h"
 #include "run/host.h"
 
+#define SETUP_TIMEOUT_MS 60000
 
 /* How long the set-up and every answer of systemd may take. */
 static inline int hull_timeout_ms(const struct hull *h)
 {
-	return h->timeout_ms ? (int)h->timeout_ms : 60000;
+	return h->timeout_ms ? (int)h->timeout_ms : SETUP_TIMEOUT_MS;
 }
 
 /* How long what the program decides may take, as poll(2) counts: for ever, unless the caller has set a limit. */

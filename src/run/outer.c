@@ -83,8 +83,7 @@ static void holder_end(struct holder *h)
 	fd_close(&h->sock);
 	if (h->pid <= 0)
 		return;
-	kill(h->pid, SIGKILL);
-	sys_reap(h->pid);
+	sys_put_down(h->pid);
 }
 
 static int write_file(pid_t pid, const char *name, const char *text, struct err *e)
