@@ -120,6 +120,14 @@ def common(parent_cgroup):
     return ["--cgroup-parent", parent_cgroup, "--network", "none"]
 
 
+@pytest.fixture(scope="module")
+def containerd(work, image, program, parent_cgroup):
+    """One by itself, for ctr."""
+    from containerds import Containerd
+    with Containerd(work / "ctr", program, parent_cgroup, root="/var/lib/containerd").running(image) as daemon:
+        yield daemon
+
+
 @pytest.fixture(scope="session")
 def dockerd(work, outside, image, program, parent_cgroup):
     """One Docker Engine for all files that use it; its network is Docker's usual bridge."""

@@ -8,16 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import IMAGE, Engine, needs
-from containerds import PROGRAMS, Containerd
+from containerds import PROGRAMS
 from harness.runtime import cgroup_dir, ids_in, is_v1, wait_for
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*PROGRAMS) is not None, reason=str(needs(*PROGRAMS)))]
-
-
-@pytest.fixture(scope="module")
-def containerd(work, image, program, parent_cgroup):
-    with Containerd(work / "ctr", program, parent_cgroup, root="/var/lib/containerd").running(image) as daemon:
-        yield daemon
 
 
 @pytest.fixture(scope="module")

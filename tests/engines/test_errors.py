@@ -106,12 +106,6 @@ class Ctr(Client):
         self.containerd.clean()
 
 
-@pytest.fixture(scope="module")
-def containerd(work, image, program, parent_cgroup):
-    with containerds.Containerd(work / "ctr", program, parent_cgroup, root="/var/lib/containerd").running(image) as daemon:
-        yield daemon
-
-
 @pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.skipif(why is not None, reason=str(why))) for name, why in ENGINES.items()])
 def engine(request, parent_cgroup):
     """All engines."""

@@ -12,6 +12,7 @@ from conftest import CGROUPS, cgroups, is_loaded, show
 from harness.clock import scaled
 from harness.needs import has, needs
 from harness.runtime import alive, wait_for
+from harness.strace import strace
 from managed import CONTROLLERS, MANAGER, SLEEP, make, make_user, manager
 from managed import is_loaded as is_loaded_by_user
 from stopping import main_pid, stopped, stopped_process_1
@@ -176,7 +177,7 @@ def test_stopped_between_two_questions(side, tmp_path):
     c = side.make(args=SLEEP)
     said = tmp_path / "said"
     # The child is made late, so that there is time to stop systemd before it is asked to move it.
-    wrap = ["strace", "-o", "/dev/null", "-e", "trace=clone3", "-e", "inject=clone3:delay_enter=5s:when=1"]
+    wrap = strace("-o", "/dev/null", "-e", "trace=clone3", "-e", "inject=clone3:delay_enter=5s:when=1")
     with said.open("wb") as err:
         argv = [*wrap, *side.hull.argv("--timeout", SECONDS, "create", "--bundle", c.bundle.path, c.id)]
         creation = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err)

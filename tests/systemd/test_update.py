@@ -8,6 +8,7 @@ from conftest import systemctl
 from harness import snapshot
 from harness.limits import changed, limits
 from harness.needs import has, needs
+from harness.strace import strace
 
 pytestmark = [needs("systemd"), needs("strace"), pytest.mark.timeout(180)]
 MiB = 1 << 20
@@ -62,7 +63,7 @@ def test_each_write_failing_in_turn(container, hull, made_with, when):
     c.detach()
     before, told = limits(scope(c)), properties(c)
     for hierarchy, name in files:
-        inject = ["strace", "-o", "/dev/null", "-P", str(path_of(c, hierarchy, name)), "-e", "trace=write", "-e", f"inject=write:error=EIO:when={when}"]
+        inject = strace("-o", "/dev/null", "-P", path_of(c, hierarchy, name), "-e", "trace=write", "-e", f"inject=write:error=EIO:when={when}")
         r = hull.call("update", "-r", "-", c.id, text=json.dumps(WANTED), wrap=inject)
         assert r.rc == 1 and f"write {name} = " in r.err and "input/output error" in r.err and "nothing is changed" in r.err, (name, r)
         assert "could not be put back" not in r.err, (name, r)

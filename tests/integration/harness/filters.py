@@ -4,15 +4,9 @@ import ctypes
 import os
 import struct
 
-SEIZE, INTERRUPT, DETACH, SECCOMP_GET_METADATA = 0x4206, 0x4207, 17, 0x420d
-WALL = 0x40000000
+from .ptrace import DETACH, INTERRUPT, SECCOMP_GET_METADATA, SEIZE, WALL, ptrace
+
 FLAG_LOG = 2  # the one that the kernel tells
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def ptrace(request, pid, addr=0, data=None):
-    if libc.ptrace(ctypes.c_long(request), pid, ctypes.c_void_p(addr), data) < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def flags_of(pid):
