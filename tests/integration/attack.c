@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +131,16 @@ static unsigned long long inode(pid_t pid, const char *what, unsigned long long 
 	return (unsigned long long)st.st_ino;
 }
 
-/* Seized: what did it have? One JSON object a line. One that has ended has no root and no namespaces any more: nothing that isn't our own. */
+/* It has ended: no root and no namespaces any more, and so none that isn't our own. */
+static bool has_ended(pid_t pid)
+{
+	char path[64], target[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/root", pid);
+	return readlink(path, target, sizeof(target)) < 0 && (errno == ENOENT || errno == ESRCH);
+}
+
+/* Seized: what did it have? One JSON object a line. */
 static void show_victim(pid_t pid)
 {
 	char prm[64], bnd[64], name[64], path[64], mnt[64] = "", mine[64] = "";
@@ -149,8 +159,9 @@ static void show_victim(pid_t pid)
 		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
 		fds += access(path, F_OK) == 0;
 	}
+	bool ended = has_ended(pid); /* last: it may end while it is looked at */
 	printf("{\"pid\":%d,\"name\":\"%s\",\"CapPrm\":\"%s\",\"CapBnd\":\"%s\",\"own_root\":%s,\"own_mnt\":%s,\"fds\":%d}\n", pid, name, prm, bnd,
-	       !root || (root == root0 && dev == dev0) ? "true" : "false", !mnt[0] || !strcmp(mnt, mine) ? "true" : "false", fds);
+	       ended || (root == root0 && dev == dev0) ? "true" : "false", ended || (mnt[0] && !strcmp(mnt, mine)) ? "true" : "false", fds);
 	fflush(stdout);
 }
 

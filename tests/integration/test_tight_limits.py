@@ -155,9 +155,11 @@ def test_cpu(container, period):
     the quota is the reason that is told."""
     c = container(args=["/bin/sh", "-c", "exec sleep 1000"], linux={"resources": {"cpu": {"quota": 1000, "period": period}}})
     r = c.runtime.call("run", "--detach", "--bundle", c.bundle.path, c.id, timeout=100)
-    if r.rc != 0:
+    if period == 1000000 and r.rc != 0:
         names_cpu(r.err, 1000, period)
-    elif is_v1("cpu"):
+        return
+    assert r.rc == 0, r.err
+    if is_v1("cpu"):
         assert c.cgroup_file("cpu", "cpu.cfs_quota_us").read_text().strip() == "1000"
         assert c.cgroup_file("cpu", "cpu.cfs_period_us").read_text().strip() == str(period)
     else:

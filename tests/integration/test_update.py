@@ -279,11 +279,11 @@ def test_a_limit_below_what_is_in_use(container):
     before = limits(c)
     document = {"memory": {"limit": 4 * MiB, "checkBeforeUpdate": True}, "pids": {"limit": 9}}
     c.runtime.fails("update", "-r", "-", c.id, text=json.dumps(document),
-               match=rf"update {c.id}: memory.limit: {4 * MiB} — [0-9]+ bytes are in use \(checkBeforeUpdate\)")
+                    match=rf"update {c.id}: memory.limit: {4 * MiB} — [0-9]+ bytes are in use \(checkBeforeUpdate\)")
     assert changed(before, limits(c)) == {}
     if is_v1("memory"):  # v2 makes room by killing
         c.runtime.fails("update", "--pids-limit", "9", "--memory", "8k", "--memory-swap", "8k", c.id,
-                   match=rf"update {c.id}: nothing is changed: write memory\..*, [0-9]+ bytes are in use.*")
+                        match=rf"update {c.id}: nothing is changed: write memory\..*, [0-9]+ bytes are in use.*")
         assert changed(before, limits(c)) == {}
     assert c.status() == "running"
 
