@@ -64,17 +64,6 @@ static int open_master(struct init *in)
 	return take_fd(&master);
 }
 
-/* What the program writes arrives as it was written: turning LF into CR LF is for the terminal at the other end (both peers). */
-static int clear_onlcr(struct init *in, int slave)
-{
-	struct termios t;
-
-	if (tcgetattr(slave, &t) < 0)
-		return err_sys(&in->err, -errno, "read the terminal's settings");
-	t.c_oflag &= ~(tcflag_t)ONLCR;
-	return tcsetattr(slave, TCSANOW, &t) < 0 ? err_sys(&in->err, -errno, "change the terminal's settings") : 0;
-}
-
 static int open_slave(struct init *in, int master)
 {
 	scoped_fd int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -90,8 +79,7 @@ static int open_slave(struct init *in, int master)
 		return err_sys(&in->err, -errno, "set the size of the terminal");
 	if (st.st_uid != in->fin->uid && fchown(slave, in->fin->uid, (gid_t)-1) < 0)
 		return err_sys(&in->err, -errno, "give the terminal to user %u", in->fin->uid);
-	int r = clear_onlcr(in, slave);
-	return r < 0 ? r : take_fd(&slave);
+	return take_fd(&slave);
 }
 
 /* The slave on /dev/console. On our own /dev the plan has made the file; under a foreign /dev nothing is made,

@@ -92,7 +92,7 @@ static int make_raw(struct pty *p, struct err *e)
 		return err_sys(e, -errno, "read the terminal's settings");
 	raw = p->caller;
 	cfmakeraw(&raw);
-	/* The container's pty leaves LF as it is: turning it into CR LF stays with this terminal. */
+	/* Turning LF into CR LF stays with this terminal (see pty_prepare). */
 	raw.c_oflag = p->caller.c_oflag;
 	if (tcsetattr(STDIN_FILENO, TCSANOW, &raw) < 0)
 		return err_sys(e, -errno, "put the terminal into raw mode");
@@ -138,6 +138,19 @@ void pty_finish(struct pty *p)
 	end_close(&p->out, STDOUT_FILENO);
 	if (p->master_flags >= 0)
 		fcntl(p->master, F_SETFL, p->master_flags);
+}
+
+int pty_prepare(int master, struct err *e)
+{
+	struct termios t;
+
+	if (tcgetattr(master, &t) < 0)
+		return err_sys(e, -errno, "read the settings of the container's terminal");
+	t.c_oflag &= ~(tcflag_t)ONLCR;
+	if (tcsetattr(master, TCSANOW, &t) < 0)
+		return err_sys(e, -errno, "change the settings of the container's terminal");
+	pty_size_of_caller(master);
+	return 0;
 }
 
 void pty_size_of_caller(int master)

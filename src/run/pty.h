@@ -42,6 +42,9 @@ struct pty {
 	struct termios caller;
 };
 
+/* Before the program starts: the size of the caller's terminal, and LF stays LF, because the caller's terminal makes CR LF of it and a file wants none. A pty
+ * that goes to a console socket keeps the kernel's settings: engines' clients put their own terminal into raw mode, where nobody else adds the CR. */
+int pty_prepare(int master, struct err *e);
 /* Put the caller's terminal (when stdin is one) into raw mode, give the pty its size, make all ends non-blocking.
  * Undone by pty_finish. */
 int pty_begin(struct pty *p, int master, struct err *e);

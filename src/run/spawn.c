@@ -343,10 +343,10 @@ int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg,
 		r = console_check(master, e);
 	if (r == 0 && sock >= 0)
 		r = console_send(sock, master, "/dev/ptmx", "the terminal", e);
-	else if (r == 0) {
-		pty_size_of_caller(master); /* before the program asks for it */
+	else if (r == 0)
+		r = pty_prepare(master, e);
+	if (r == 0 && sock < 0)
 		*ret_master = take_fd(&master);
-	}
 	return r;
 }
 

@@ -71,12 +71,14 @@ def test_what_is_asked_for(run):
 
 def has_size(terminal, size):
     """The shell on it sees that size, soon."""
-    terminal.type(f"until stty size 2>&1 | grep '{size}'; do sleep 0.2; done; echo seen$((40+2))\r").expect("seen42")
+    rows, columns = map(int, size.split())
+    terminal.type(f"until stty size 2>&1 | grep '{size}'; do sleep 0.2; done; echo seen$(({rows}+{columns}))\r").expect(f"seen{rows + columns}")
 
 
 def test_terminal(docker):
+    """(The client has its terminal in raw mode: without the \\r the next line would begin where this one ends.)"""
     with docker.terminal(*run_options("-it"), IMAGE, "sh") as t:
-        t.expect("#").type("tty; echo x$((40+2))x\r").expect("x42x")
+        t.expect("#").type("tty; echo x$((40+2))x\r").expect("x42x\r\n")
         assert b"/dev/pts/0" in t.seen or b"/dev/console" in t.seen
         has_size(t, "24 80")  # Docker sets it when the shell runs already
         t.type("exit 5\r")
@@ -86,7 +88,9 @@ def test_terminal(docker):
 def test_exec_on_a_terminal(docker, background):
     name = background("sh", options=["-dit", "--network", "none"])
     with docker.terminal("exec", "-it", name, "sh") as t:
-        t.expect("#").type("tty; echo y$((40+2))y\r").expect("y42y").resize(33, 77)
+        t.expect("#").type("tty; echo y$((40+2))y\r").expect("y42y\r\n")
+        has_size(t, "24 80")  # the client looks at changes from now on
+        t.resize(33, 77)
         has_size(t, "33 77")
         t.type("exit 6\r")
         assert t.end() == 6

@@ -72,14 +72,13 @@ def test_owner_of_the_terminal_is_the_user(container, console):
     os.close(master)
 
 
-@pytest.mark.hull_only(reason="crun differs")
-def test_line_ends_are_left_alone(container, console):
-    """ONLCR is off in a terminal that the runtime makes: engines' logs have no \\r."""
+def test_line_ends_for_a_console_socket(container, console):
+    """The kernel's settings: an engine's client has its terminal in raw mode, and without the CR each line would begin where the last one ended."""
     c = container(**terminal(["/bin/sh", "-c", "echo one; echo two; sleep 100"]))
     c.create("--console-socket", console.path)
     master, _ = console.receive()
     c.start()
-    assert b"one\ntwo\n" in read_until(master, b"two\n")
+    assert b"one\r\ntwo\r\n" in read_until(master, b"two\r\n")
     os.close(master)
 
 
@@ -158,6 +157,14 @@ def test_run_in_the_foreground(container, hull):
     f.finish(5)
 
 
+def test_line_ends_in_the_foreground(container, hull):
+    """One CR at the end of a line, and that is the caller's terminal's."""
+    c = container(**terminal(["/bin/sh", "-c", "echo one; echo two; exit 5"]))
+    f = Foreground(hull, "run", "--bundle", c.bundle.path, c.id)
+    assert b"one\r\ntwo\r\n" in read_until(f.master, b"two\r\n")
+    f.finish(5)
+
+
 @needs("strace")
 @pytest.mark.hull_only(reason="runc sets the size when the program runs already")
 @pytest.mark.parametrize("verb", ["run", "exec"])
@@ -205,7 +212,7 @@ def test_no_output_is_lost_at_the_end(container, hull):
 def test_foreground_without_a_terminal_of_the_caller(container):
     """terminal: true with pipes at the other side."""
     r = container(**terminal(["/bin/sh", "-c", "tty && echo yes"])).run()
-    assert "/dev/pts/0" in r.out and "yes" in r.out
+    assert "/dev/pts/0\nyes\n" in r.out, "no CR: there is no terminal that would want it"
 
 
 def test_exec_on_a_terminal(container, hull):
