@@ -17,13 +17,13 @@ import cri  # noqa: E402
 import daemons  # noqa: E402
 import images  # noqa: E402
 import podmans  # noqa: E402
+from engine import Engine  # noqa: E402
 from harness import fixtures, snapshot, world  # noqa: E402
 from harness.clock import scaled  # noqa: E402
 from harness.fixtures import *  # noqa: E402,F401,F403
 from harness.fixtures import parent_cgroup  # noqa: E402,F401
 from harness.runtime import Runtime, ids_in, wait_for  # noqa: E402
 from kubepods import Pod  # noqa: E402
-from terminals import Terminal  # noqa: E402
 
 PRIVATE = ("/var/lib/containers", "/var/lib/containerd", "/var/lib/docker", "/var/lib/cni", "/etc/cni/net.d", "/etc/containerd", "/etc/docker",
            "/etc/containers/networks", "/etc/containers/containers.conf.d", "/root", "/dev/shm")
@@ -200,43 +200,6 @@ def host(engine):
     yield before
     found = [line for line in snapshot.differences_when_settled(before)[0] if f"{PODMAN_OWN} " not in line and line != DOCKERS_BRIDGE]
     assert not found, "left behind:\n  " + "\n  ".join(found)
-
-
-class Engine:
-    """Commands of an engine with a deadline; output of both streams together."""
-
-    def __init__(self, *prefix, env=None, cwd="/root"):
-        self.prefix, self.env, self.cwd = prefix, {**os.environ, **(env or {})}, cwd
-
-    def call(self, *args, text=None, timeout=40, env=None):
-        """(exit code, output)"""
-        # conmon writes a file "oom" where it is started
-        done = subprocess.run([*self.prefix, *map(str, args)], cwd=self.cwd, input=text, stdin=None if text is not None else subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=scaled(timeout), env={**self.env, **(env or {})}, check=False)
-        return done.returncode, done.stdout + done.stderr
-
-    def within(self, *outer):
-        """The same commands run by another one: `outer` COMMAND…."""
-        return Engine(*outer, *self.prefix, env=self.env, cwd=self.cwd)
-
-    def __call__(self, *args, rc=0, **how):
-        got, out = self.call(*args, **how)
-        assert rc is None or got == rc, f"{args}: exit code {got}, expected {rc}\n{out}"
-        return out
-
-    def terminal(self, *args, **size):
-        """The same on a terminal: see terminals.py."""
-        return Terminal([*self.prefix, *args], self.env, **size)
-
-    def until(self, text, *args, seconds=20):
-        """Again and again until `text` is in what it says."""
-        said = [""]
-
-        def look():
-            said[0] = self.call(*args)[1]
-            return text in said[0]
-        wait_for(look, seconds, f"{text!r} in {args}", lambda: said[0])
-        return said[0]
 
 
 def needs(*names):

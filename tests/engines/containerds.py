@@ -3,9 +3,10 @@
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import IMAGE, Engine
 from daemons import Daemon
+from engine import Engine
 from harness.runtime import ids_in
+from images import NAME as IMAGE
 
 PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
 CONFIG = """version = 2

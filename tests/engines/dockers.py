@@ -4,10 +4,11 @@ import json
 import os
 from pathlib import Path
 
-from conftest import IMAGE, Engine
 from containerds import Containerd
 from daemons import Daemon, program_of
+from engine import Engine
 from harness.runtime import wait_for
+from images import NAME as IMAGE
 
 PROGRAMS = ("dockerd", "docker", "containerd", "containerd-shim-runc-v2", "docker-registry", "iptables")
 

@@ -19,10 +19,11 @@ BEST_EFFORT = {"cpu_period": 100000, "cpu_shares": 2, "oom_score_adj": 1000}
 
 class Pod:
     """One pod: its cgroup, its sandbox, its containers, its directory on the host (logs, volumes)."""
+    handler = HANDLER
 
     def __init__(self, cri, parent_cgroup, top, qos="burstable", namespaces=None, security=None, **changes):
         self.cri, self.uid, self.name = cri, str(uuid.uuid4()), f"pod{next(_names)}"
-        self.cgroup = f"{parent_cgroup}/kubepods/{qos}/pod{self.uid}"
+        self.cgroup = self.place(parent_cgroup, qos)
         self.namespaces = {"pid": "CONTAINER", **(namespaces or {})}
         self.top = Path(top) / self.name
         self.containers = []
@@ -41,9 +42,24 @@ class Pod:
         (self.top / "etc-hosts").write_text("127.0.0.1 localhost\n")
         self.id = None
 
-    def run(self):
+    def place(self, parent_cgroup, qos):
+        """Its cgroup, as a kubelet names it."""
+        return f"{parent_cgroup}/kubepods/{qos}/pod{self.uid}"
+
+    def make_place(self):
         make_cgroup(self.cgroup)
-        self.id = self.cri("RunPodSandbox", config=self.config, runtime_handler=HANDLER).pod_sandbox_id
+
+    def place_goes(self):
+        """Removes it; False while there is something in it."""
+        try:
+            remove_cgroup(self.cgroup)
+        except OSError:
+            return False
+        return True
+
+    def run(self):
+        self.make_place()
+        self.id = self.cri("RunPodSandbox", config=self.config, runtime_handler=self.handler).pod_sandbox_id
         return self
 
     def status(self):
@@ -100,14 +116,7 @@ class Pod:
             self.cri("StopPodSandbox", pod_sandbox_id=self.id)
             self.cri("RemovePodSandbox", pod_sandbox_id=self.id)
             self.id = None
-        wait_for(self._cgroup_goes, 5, f"the cgroup {self.cgroup} to be empty")
-
-    def _cgroup_goes(self):
-        try:
-            remove_cgroup(self.cgroup)
-        except OSError:
-            return False
-        return True
+        wait_for(self.place_goes, 5, f"the cgroup {self.cgroup} to be empty")
 
 
 class Container:

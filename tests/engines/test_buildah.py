@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """buildah with --isolation oci: each RUN is a container of the runtime; and podman build, which is buildah inside."""
 import pytest
-from conftest import IMAGE, Engine, needs
+from conftest import IMAGE, needs
+from engine import Engine
 
 NEEDED = ("buildah", "podman")
 pytestmark = [pytest.mark.timeout(180), pytest.mark.skipif(needs(*NEEDED) is not None, reason=str(needs(*NEEDED)))]

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import IMAGE, Engine, needs
+from conftest import IMAGE, needs
 from containerds import PROGRAMS
+from engine import Engine
 from harness.runtime import cgroup_dir, ids_in, is_v1, wait_for
 
 pytestmark = [pytest.mark.timeout(120), pytest.mark.skipif(needs(*PROGRAMS) is not None, reason=str(needs(*PROGRAMS)))]

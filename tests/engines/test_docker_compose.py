@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Docker Compose: two services, a network with their names, a volume."""
 import pytest
-from conftest import Engine, needs
+from conftest import needs
 from daemons import HOST_ADDRESS, fetch
 from dockers import IMAGE, PROGRAMS
+from engine import Engine
 from harness.runtime import wait_for
 from images import PAGE
 

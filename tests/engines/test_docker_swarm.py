@@ -144,7 +144,7 @@ def test_drain(service, docker):
     docker("node", "update", "--availability", "drain", node)
     try:
         wait_for(lambda: s.containers() == [], 60, "the node to be empty")
-        assert s.running() == "0/2"
+        s.runs("0/2")
     finally:
         docker("node", "update", "--availability", "active", node)
     s.runs("2/2")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 
+import cri
 import pytest
 from conftest import needs
 from harness.clock import scaled
@@ -46,6 +47,31 @@ def test_drop_ins(program):
     assert (containerd["version"], hull["runtime_type"], hull["options"]) == (2, "io.containerd.runc.v2", {"BinaryName": str(program)})
     crio = tomllib.loads(drop_in("crio.conf", program))["crio"]["runtime"]["runtimes"]["hull"]
     assert crio == {"runtime_path": str(program), "runtime_type": "oci", "runtime_root": "/run/hull"}
+
+
+OF_A_NODE = """version = 2
+{imports}
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "localhost/own-pause:1"
+"""
+
+
+@pytest.mark.skipif(needs("containerd") is not None, reason=str(needs("containerd")))
+@pytest.mark.parametrize("newer", [False, pytest.param(True, marks=pytest.mark.skipif(not cri.NEWER.exists(), reason="no containerd 2: ./dev containerd-2"))])
+def test_containerd_keeps_its_other_settings(program, tmp_path, newer):
+    """Appended for containerd 1, imported by containerd 2: the node's own settings and its other runtime are there as before."""
+    containerd, config, ours = cri.NEWER / "containerd" if newer else "containerd", tmp_path / "config.toml", tmp_path / "hull.toml"
+    ours.write_text(drop_in("containerd.toml", program))
+
+    def dump():
+        return subprocess.run([containerd, "-c", config, "config", "dump"], capture_output=True, text=True, timeout=scaled(20), check=True).stdout
+    config.write_text(OF_A_NODE.format(imports=f'imports = ["{ours}"]' if newer else ""))
+    if not newer:
+        config.write_text(re.sub("^imports.*", "", dump(), flags=re.M) + ours.read_text().replace("version = 2\n", ""))
+    plugins = tomllib.loads(dump())["plugins"]
+    of_cri = plugins["io.containerd.cri.v1.runtime" if newer else "io.containerd.grpc.v1.cri"]["containerd"]["runtimes"]
+    assert of_cri["hull"]["options"]["BinaryName"] == str(program) and of_cri["runc"]["options"]["BinaryName"] == ""
+    assert "localhost/own-pause:1" in dump()
 
 
 @pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="not Debian")

@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import IMAGE, Engine, needs
+from conftest import IMAGE, needs
 from containerds import PROGRAMS as CONTAINERD_PROGRAMS
 from containerds import Containerd
 from dockers import PROGRAMS as DOCKER_PROGRAMS
 from dockers import Docker, clean
+from engine import Engine
 from harness import snapshot
 from harness.clock import scaled
 from harness.runtime import alive, ids_in, wait_for

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import podmans
 import pytest
-from conftest import IMAGE, Engine, needs
+from conftest import IMAGE, needs
 from daemons import HOST_ADDRESS
+from engine import Engine
 from harness import snapshot, world
 from harness.clock import scaled
 from harness.needs import has
