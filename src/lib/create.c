@@ -14,6 +14,7 @@
 #include "lib/container.h"
 #include "lib/labels.h"
 #include "run/rdt.h"
+#include "sys/ns.h"
 
 int preserved_fds(const struct hull *h, unsigned n, struct oci_arena *a, const int **ret, struct err *e)
 {
@@ -304,9 +305,9 @@ int creation_look(struct creation *c, const struct hull *h, struct err *e)
 {
 	int r = facts_detect(&c->facts, e);
 
-	/* An ordinary user's containers are in the user's own manager. */
+	/* An ordinary user's containers are in the user's own manager, also when their engine has made a user namespace (podman). */
 	if (r == 0 && h->systemd_cgroup)
-		c->facts.systemd = (struct cg_manager){ .used = true, .user = c->facts.euid != 0 };
+		c->facts.systemd = (struct cg_manager){ .used = true, .user = !ns_is_root_of_system() };
 	return r;
 }
 

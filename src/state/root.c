@@ -13,25 +13,9 @@
 
 #include "base/fd.h"
 #include "base/io.h"
+#include "sys/ns.h"
 
 #define ROOT_PATH_MAX 4096
-/* PROC_USER_INIT_INO of the kernel: the inode of the initial user namespace never changes. */
-#define INITIAL_USER_NS_INO 0xEFFFFFFDU
-
-static bool in_initial_user_ns(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USER_NS_INO;
-}
-
-/* Root of the host never looks at the environment: XDG_RUNTIME_DIR may have come along with sudo. */
-static bool wants_run_dir(void)
-{
-	if (geteuid() != 0)
-		return false;
-	return faccessat(AT_FDCWD, "/run", W_OK, AT_EACCESS) == 0 || in_initial_user_ns();
-}
 
 /* Take "/" and "/." off the end: with them, O_NOFOLLOW would follow a symlink. */
 static void trim_path(char *path)
@@ -54,7 +38,8 @@ static int root_path(const char *option, char *path, mode_t *ret_mode, struct er
 	const char *base = option, *tail = "";
 	*ret_mode = 0700;
 
-	if (!option && wants_run_dir()) {
+	/* Root of the system never looks at the environment: XDG_RUNTIME_DIR may have come along with sudo. */
+	if (!option && ns_is_root_of_system()) {
 		base = "/run/hull";
 	} else if (!option) {
 		base = getenv("XDG_RUNTIME_DIR");

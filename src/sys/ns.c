@@ -7,12 +7,15 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 
 #ifndef NSFS_MAGIC
 #define NSFS_MAGIC 0x6e736673
 #endif
+/* PROC_USER_INIT_INO of the kernel: the inode of the initial user namespace never changes. */
+#define INITIAL_USER_NS_INO 0xEFFFFFFDU
 #define NESTED_MAX 33 /* user namespaces one in the other: the kernel makes 32 below the initial one */
 
 int ns_open(const char *path)
@@ -48,4 +51,16 @@ bool ns_is_below(int fd, int userns)
 		owner = parent;
 	}
 	return false;
+}
+
+static bool in_initial_user_ns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/user", &st) == 0 && st.st_ino == INITIAL_USER_NS_INO;
+}
+
+bool ns_is_root_of_system(void)
+{
+	return geteuid() == 0 && (in_initial_user_ns() || faccessat(AT_FDCWD, "/run", W_OK, AT_EACCESS) == 0);
 }

@@ -124,6 +124,32 @@ def test_update_that_fails(user):
     assert user.hull.show(c.unit, *PROPERTIES) == PROPERTIES
 
 
+# --- below an engine that has made a user namespace ---
+
+@pytest.fixture
+def engine(user):
+    """A process of the user's that is root of a user namespace with a mount namespace, as podman is: commands can be run there."""
+    argv = user.hull.as_user("unshare", "--user", "--map-root-user", "--mount", "sleep", "1000")
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+    wait_for(lambda: os.path.exists(f"/proc/{process.pid}/uid_map") and open(f"/proc/{process.pid}/uid_map").read().split() == ["0", str(UID), "1"], 10,
+             "the user namespace")
+    user.hull.prefix = ["nsenter", f"--target={process.pid}", "--user", "--mount", "--preserve-credentials"]
+    yield user
+    user.hull.prefix = []
+    process.kill()
+    process.wait()
+
+
+def test_life_below_an_engine(engine):
+    """Root there is no root of the system: its units are the user's."""
+    c = make(engine, args=SLEEP, linux={"resources": LIMITS})
+    c.config["linux"] = {k: v for k, v in c.config["linux"].items() if k not in ("uidMappings", "gidMappings")}
+    c.config["linux"]["namespaces"] = [n for n in c.config["linux"]["namespaces"] if n["type"] != "user"]
+    c.bundle.write(c.config)
+    life(engine, c)
+    goes(engine, c)
+
+
 # --- without the systemd driver ---
 
 def test_delegated_cgroup_without_the_driver(user):
