@@ -125,7 +125,7 @@ def test_probes(pod):
     assert c.call("sh", "-c", "echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
     assert c.exec("cat", "/nope", rc=1) == "cat: can't open '/nope': No such file or directory\n"
     text = c.cri.refused("ExecSync", container_id=c.id, cmd=["/nope"], timeout=5)
-    assert "no such file or directory" in text
+    assert "no such file or directory" in text.lower()
     text = c.cri.refused("ExecSync", container_id=c.id, cmd=["sleep", "604"], timeout=1)
     assert "timeout 1s exceeded" in text
     assert "sleep 604" not in c.exec("ps")
@@ -272,17 +272,33 @@ def test_crash_and_restart(pod):
     assert again.state == "CONTAINER_RUNNING" and crashed.state == "CONTAINER_EXITED"
     os.kill(p.pid, signal.SIGKILL)
     wait_for(lambda: p.status().state == 1, 10, "the sandbox not to be ready")
+    if p.cri.version >= (2, 0):
+        end_forgotten_shim(p)
+
+
+def end_forgotten_shim(p):
+    """containerd 2.1.9 leaves the shim of a sandbox that was killed (with runc, too)."""
+    sandbox = p.id
+    p.remove()
+    for pid in [int(d.name) for d in Path("/proc").iterdir() if d.name.isdigit()]:
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+        except OSError:  # it has gone
+            continue
+        if words[0].endswith("containerd-shim-runc-v2") and sandbox in words:
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: not alive(pid), 10, "the shim to end")  # pylint: disable=cell-var-from-loop
 
 
 def test_start_that_fails(pod):
     """The text that `kubectl describe` shows; nothing is left in the runtime."""
     p = pod().run()
-    cases = (("/nope", "no such file or directory"), ("nope", "executable file not found in $PATH"), ("/etc/passwd", "permission denied"))
+    cases = (("/nope", "no such file or directory"), ("nope", "not found in $path"), ("/etc/passwd", "permission denied"))
     for n, (command, text) in enumerate(cases):
         c = p.create("c", command, attempt=n)
-        assert text in c.cri.refused("StartContainer", container_id=c.id)
+        assert text in c.cri.refused("StartContainer", container_id=c.id).lower()
         assert (c.state, c.status().exit_code, c.status().reason) == ("CONTAINER_EXITED", 128, "StartError")
-        assert text in c.status().message
+        assert text in c.status().message.lower()
     assert processes_of(p) == [p.pid]
 
 

@@ -19,7 +19,7 @@ from containerds import Containerd
 from dockers import PROGRAMS as DOCKER_PROGRAMS
 from dockers import Docker, clean
 from engine import Engine
-from harness import snapshot
+from harness import snapshot, world
 from harness.clock import scaled
 from harness.runtime import alive, ids_in, wait_for
 from podmans import PROGRAMS as PODMAN_PROGRAMS
@@ -300,6 +300,17 @@ def test_conmon(podman, options, program, flavor):
     delete_forgotten(program, Path(RUNTIME_ROOTS[flavor]), "stopped")
 
 
+def remove_half_made(podman, name):
+    """podman forgets the mount of a container's /dev/shm when it is killed before it has noted it, and stumbles over it (with every runtime)."""
+    argv = ["rm", "-f", "-t", "0", "--ignore", name]
+    rc, said = podman.call(*argv, timeout=60)
+    forgotten = re.search(r"unlinkat (\S+/userdata/shm): device or resource busy", said)
+    if rc != 0 and forgotten:
+        world.umount(forgotten[1])
+        rc, said = podman.call(*argv, timeout=60)
+    assert rc == 0, said
+
+
 @with_podman
 @pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3, 0.6])
 def test_podman_while_it_starts_a_container(podman, options, program, flavor, seconds):
@@ -312,7 +323,7 @@ def test_podman_while_it_starts_a_container(podman, options, program, flavor, se
         client.kill()
         client.wait(scaled(10))
     for i in range(4):
-        podman("rm", "-f", "-t", "0", "--ignore", f"s{i}", timeout=60)
+        remove_half_made(podman, f"s{i}")
     assert podman("ps", "-aq", "--external") == ""
     delete_forgotten(program, Path(RUNTIME_ROOTS[flavor]))
     assert podman("run", "--rm", *options, "echo", "after") == "after\n"
