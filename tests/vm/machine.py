@@ -36,11 +36,14 @@ class Machine:
     kernel: str  # the Debian suite that it comes from
     init: str
     cmdline: str
-    root: str = ""  # which root file system: "", or "selinux"
+    root: str = ""  # which root file system: "", "selinux" or "engines"
 
     @property
-    def has_systemd(self):
-        return self.init != PLAIN
+    def suites(self):
+        """Those of matrix.SUITES that are for this machine."""
+        if self.root == "engines":
+            return ("node",)
+        return ("oci-validation", "integration", *(["systemd"] if self.init != PLAIN else []))
 
 
 OLD, NEW = "bookworm", "trixie-backports"  # Linux 6.1 and the newest that Debian 13 can run
@@ -49,6 +52,7 @@ MACHINES = {m.name: m for m in (
     Machine("systemd-6.1", "cgroup v2, systemd, Linux 6.1", OLD, SYSTEMD, V2),
     Machine("v1-6.1", "cgroup v1, systemd, Linux 6.1", OLD, SYSTEMD, V1),
     Machine("selinux-6.1", "SELinux enforcing, cgroup v2, systemd, Linux 6.1", OLD, LABELLED, f"{V2} {SELINUX}", "selinux"),
+    Machine("engines-6.1", "Docker, containerd and podman below systemd, cgroup v2, Linux 6.1", OLD, SYSTEMD, V2, "engines"),
     Machine("v2-7", "cgroup v2, no systemd, Linux 7", NEW, PLAIN, V2),
     Machine("systemd-7", "cgroup v2, systemd, Linux 7", NEW, SYSTEMD, V2),
     Machine("v1-7", "cgroup v1, systemd, Linux 7", NEW, SYSTEMD, V1),

@@ -4,7 +4,7 @@ import collections
 import json
 import re
 
-SUITES = ("oci-validation", "integration", "systemd")  # the last one where systemd is
+SUITES = ("oci-validation", "integration", "systemd", "node")  # see Machine.suites
 BEGIN, END = "<!-- ./dev check-vm --readme writes from here -->", "<!-- to here -->"
 NOT_RUN = "No machine has been run in full yet."
 
