@@ -67,8 +67,8 @@ def test_attach(pod):
     with attach(c) as s:
         s.send(b"one\n").expect(b"got one\n")
     with attach(c) as s:  # another one, later
-        s.send(b"two\n").expect(b"got two\n").send(b"end\n").expect(b"got end\n")
-    c.ended(5)
+        s.send(b"two\n").expect(b"got two\n").send(b"end\n")
+        c.ended(5)
     assert c.log() == "got one\ngot two\ngot end\n"
 
 

@@ -306,7 +306,8 @@ def remove_half_made(podman, name):
     rc, said = podman.call(*argv, timeout=60)
     forgotten = re.search(r"unlinkat (\S+/userdata/shm): device or resource busy", said)
     if rc != 0 and forgotten:
-        world.umount(forgotten[1])
+        if os.path.ismount(forgotten[1]):
+            world.umount(forgotten[1])
         rc, said = podman.call(*argv, timeout=60)
     assert rc == 0, said
 
