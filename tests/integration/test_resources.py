@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from harness import examples, snapshot
 from harness.config import make_config
+from harness.examples import weighing_disk  # noqa: F401
 from harness.needs import kernel
 from harness.runtime import cgroup_dir, is_v1
 
@@ -547,7 +548,7 @@ def test_a_sample_of_random_documents(container):
 
 @pytest.mark.hull_only(reason="our document")
 @pytest.mark.parametrize("prop,example", examples.EXAMPLES)
-def test_example_of_the_document(container, hull, tmp_path, prop, example):
+def test_example_of_the_document(container, hull, tmp_path, weighing_disk, prop, example):
     """The column of this machine's layout, in a container."""
     example = examples.here(example)
     steps = examples.planned(tmp_path / "plan", prop, example)

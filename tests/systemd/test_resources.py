@@ -6,6 +6,7 @@ import re
 import pytest
 from conftest import is_loaded, raw_properties
 from harness import examples
+from harness.examples import weighing_disk  # noqa: F401
 from harness.needs import needs
 
 pytestmark = needs("systemd")
@@ -57,7 +58,7 @@ def without(container):
 
 
 @pytest.mark.parametrize("prop,example", examples.EXAMPLES)
-def test_example_of_the_document(container, hull, tmp_path, without, prop, example):
+def test_example_of_the_document(container, hull, tmp_path, without, weighing_disk, prop, example):
     example = examples.here(example)
     steps = examples.planned(tmp_path / "plan", prop, example, COLUMN)
     c = container(args=SLEEP, linux={"resources": examples.resources(prop, example)})

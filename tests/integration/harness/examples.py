@@ -5,12 +5,14 @@ import importlib.util
 import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from . import snapshot
+from .clock import scaled
 from .fixtures import REPO
 from .needs import has, needs
 
@@ -122,6 +124,30 @@ def check_files(cgroup, steps):
 def check_refusal(text, r):
     """The words of the document are those of the error."""
     assert r.rc == 1 and text.removeprefix("hull: ").strip() in r.err, (text, r)
+
+
+OUR_MACHINE = Path("/job/tree").is_dir()  # of tests/vm
+
+
+@pytest.fixture
+def weighing_disk(prop):
+    """A single disk has weights where its policy is one that knows them: the cost model on v2, the scheduler BFQ on v1. Chosen in a machine of our own only."""
+    if prop != "blockIO.weightDevice" or not OUR_MACHINE or _disk() is None:
+        yield
+        return
+    cost = snapshot.v2_root() and snapshot.v2_root() / "io.cost.qos"
+    if cost and cost.exists():
+        cost.write_text(f"{_disk()} enable=1\n")
+        yield
+        cost.write_text(f"{_disk()} enable=0\n")
+        return
+    scheduler = Path("/sys/dev/block", _disk(), "queue/scheduler")
+    before = re.search(r"\[(.*)\]", scheduler.read_text())[1]
+    subprocess.run(["modprobe", "bfq"], check=True, timeout=scaled(20))
+    scheduler.write_text("bfq\n")
+    yield
+    scheduler.write_text(f"{before}\n")
+    subprocess.run(["modprobe", "--remove", "bfq"], check=True, timeout=scaled(20))
 
 
 def skip_if_lacking(prop, example, r):
