@@ -152,6 +152,18 @@ def test_terminal(podman, common):
     podman("rm", "-f", "-t", "0", "t1")
 
 
+def test_terminal_of_a_person(podman, common):
+    """run -it and exec -it: typed words arrive, lines end as a terminal in raw mode needs it, the size follows, exit codes come back."""
+    with podman.terminal("run", "-it", "--rm", "--name", "t2", *common, IMAGE, "sh") as t:
+        t.expect("#").type("tty; echo x$((40+2))x\r").expect("x42x\r\n")
+        assert b"/dev/pts/0" in t.seen
+        with podman.terminal("exec", "-it", "t2", "sh") as e:
+            e.expect("#").type("tty; echo y$((40+2))y; exit 6\r").expect("y42y\r\n")
+            assert e.end() == 6
+        t.resize(33, 77).type("until stty size | grep '33 77'; do sleep 0.2; done; echo z$((40+2))z; exit 5\r").expect("z42z\r\n")
+        assert t.end() == 5
+
+
 def test_pod_shares_namespaces(podman, common):
     podman("run", "-d", "--name", "p1", *common, IMAGE, "sleep", "600")
     out = podman("run", "--rm", "--cgroup-parent", common[1], "--network", "container:p1", "--ipc", "container:p1", "--pid", "container:p1",
