@@ -224,7 +224,7 @@ int mount_words_parse(struct plan *p, const struct oci_mount *m, const char *whe
 			apply_word(ret, row);
 		else if (word[0] && word[0] != '=')
 			add_data(p, ret, word, i);
-		else
+		else if (word[0]) /* an empty word says nothing: podman 5 has one where a container without a label would have it */
 			return err_config(e, at, "\"%s\" — not a mount option", word);
 	}
 	if (m->type && streq(m->type, "bind") && !ret->bind)

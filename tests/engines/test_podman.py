@@ -79,7 +79,7 @@ def test_what_is_asked_for(podman, common):
     out = podman("run", "--rm", *common, "-e", "V=w x", "--hostname", "hh", "-w", "/var/log", "-u", "7:8", "--group-add", "9", IMAGE,
                  "sh", "-c", "echo $V; hostname; pwd; id")
     assert out.splitlines()[:3] == ["w x", "hh", "/var/log"]
-    assert re.search(r"uid=7(\(7\))? gid=8(\(8\))? groups=(8,|8\(8\),)?9", out)
+    assert re.search(r"uid=7(\(\w+\))? gid=8(\(\w+\))? groups=(8,|8\(\w+\),)?9", out)
 
 
 def test_volume_tmpfs_and_read_only(podman, common, tmp_path):
@@ -265,8 +265,12 @@ def test_userns_auto(podman, common, ids_for_auto):
 
 @pytest.mark.parametrize("mode", ["keep-id", "nomap"])
 def test_userns_of_ordinary_users(podman, common, mode):
-    """podman itself has none of it for root: see test_podman_rootless.py."""
-    assert mode in podman("run", "--rm", *common, f"--userns={mode}", IMAGE, "true", rc=125)
+    """podman itself has none of it for root (since 5.0 keep-id maps root onto itself): see test_podman_rootless.py."""
+    rc, said = podman.call("run", "--rm", *common, f"--userns={mode}", IMAGE, "cat", "/proc/self/uid_map")
+    if mode == "keep-id" and int(podman("--version").split()[-1].split(".")[0]) >= 5:
+        assert (rc, said.split()) == (0, ["0", "0", "4294967295"])
+    else:
+        assert rc == 125 and mode in said
 
 
 INITTAB = """::sysinit:/bin/sh -c 'mkdir $(cat /where)/unit && echo $$ >$(cat /where)/unit/cgroup.procs && cat /proc/self/cgroup >/own'
@@ -389,8 +393,8 @@ def test_no_cgroup_file_system(podman, common):
 
 
 def test_checkpoint_is_refused(podman, common):
-    """podman asks `checkpoint --help`: it must not believe that it works."""
+    """podman asks `checkpoint --help`: it must not believe that it works. (podman 5 looks for criu first.)"""
     podman("run", "-d", "--name", "k1", *common, IMAGE, "sleep", "600")
     out = podman("container", "checkpoint", "k1", rc=None)
-    assert "checkpoint" in out.lower()
+    assert "checkpoint" in out.lower() or "criu" in out
     podman("rm", "-f", "-t", "0", "k1")

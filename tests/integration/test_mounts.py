@@ -122,6 +122,18 @@ def test_file_system_data(tree):
     assert {"size=1024k", "nr_inodes=10", "mode=711"} <= m.super
 
 
+def test_an_option_without_a_word(tree):
+    """podman 5 writes one where a label would be (--systemd=always): it says nothing."""
+    m = mountinfo.at(tree(tmpfs("/mnt", "", "noexec", "", "size=64k")).probe(), "/mnt")
+    assert "noexec" in m.options and "size=64k" in m.super
+
+
+@pytest.mark.hull_only(reason="our words")
+def test_a_value_without_a_name(tree):
+    tree(tmpfs("/mnt", "=64k")).fails("create", match=r'config\.json: mounts\[7\]\.options\[0\]: "=64k" — not a mount option')
+
+
+
 def test_data_that_the_file_system_refuses(tree):
     c = tree(tmpfs("/mnt", "nonsense=1"))
     c.fails("create", match=r".*mount tmpfs on /mnt.*\(mounts\[7\]\).*invalid argument.*")
