@@ -2,7 +2,7 @@
 """tests/node: a node as people have it. Debian's Docker, containerd and podman are services of systemd, with the systemd driver that is their default there,
 and hull is their runtime by the files that it installs.
 
-    ./dev check-vm engines-6.1"""
+    ./dev check-vm engines-6.1 engines-7"""
 import os
 import re
 import subprocess

@@ -30,7 +30,8 @@ class Root:
         self.podman = Engine("podman", "--runtime", "hull")
         self.podman("load", "-q", "-i", image, timeout=120)
         self.podman("run", "--rm", "--network", "none", IMAGE, "true", timeout=120)
-        self.podman("run", "--rm", "--pod", "new:warm", IMAGE, "true", timeout=120)  # builds the image of a pod's own container
+        self.podman("pod", "create", "--name", "warm", "--network", "none", timeout=120)  # builds the image of a pod's own container
+        self.podman("run", "--rm", "--pod", "warm", IMAGE, "true", timeout=120)
         self.podman("pod", "rm", "-f", "warm", timeout=120)
 
     def show(self, unit, *names):
@@ -52,7 +53,6 @@ class User(Root):
         (settings / "storage.conf").write_text(STORAGE)
         shutil.copy(image, HOME / "image.tar")
         run("chown", "-R", f"{UID}:{UID}", HOME)
-        Path("/dev/net/tun").chmod(0o666)  # as udev makes it
         for name in ("subuid", "subgid"):
             Path("/etc", name).write_text(SUB_IDS)
         super().__init__(program, HOME / "image.tar")

@@ -118,7 +118,7 @@ def check(names, out, seconds, pytest_args, suites, ended=lambda found: None):
     """Run them all; the matrix. `ended` is told that of each machine as soon as it is through."""
     shards = max(1, JOBS // len(names))
     runs = [Run(vm.MACHINES[name], out / name, shards, pytest_args, suites) for name in names]
-    for machine in {(run.machine.kernel, run.machine.root): run.machine for run in runs}.values():
+    for machine in {(run.machine.kernel, run.machine.root, run.machine.release): run.machine for run in runs}.values():
         vm.images(machine)
     with tempfile.TemporaryDirectory(prefix="hull-vm-tree.") as tree:
         make_tree(Path(tree))

@@ -37,6 +37,7 @@ class Machine:
     init: str
     cmdline: str
     root: str = ""  # which root file system: "", "selinux" or "engines"
+    release: str = "bookworm"  # of the root file system
 
     @property
     def suites(self):
@@ -52,7 +53,8 @@ MACHINES = {m.name: m for m in (
     Machine("systemd-6.1", "cgroup v2, systemd, Linux 6.1", OLD, SYSTEMD, V2),
     Machine("v1-6.1", "cgroup v1, systemd, Linux 6.1", OLD, SYSTEMD, V1),
     Machine("selinux-6.1", "SELinux enforcing, cgroup v2, systemd, Linux 6.1", OLD, LABELLED, f"{V2} {SELINUX}", "selinux"),
-    Machine("engines-6.1", "Docker, containerd and podman below systemd, cgroup v2, Linux 6.1", OLD, SYSTEMD, V2, "engines"),
+    Machine("engines-6.1", "Docker, containerd and podman of Debian 12 below systemd, cgroup v2, Linux 6.1", OLD, SYSTEMD, V2, "engines"),
+    Machine("engines-7", "Docker, containerd and podman of Debian 13 below systemd, cgroup v2, Linux 7", NEW, SYSTEMD, V2, "engines", "trixie"),
     Machine("v2-7", "cgroup v2, no systemd, Linux 7", NEW, PLAIN, V2),
     Machine("systemd-7", "cgroup v2, systemd, Linux 7", NEW, SYSTEMD, V2),
     Machine("v1-7", "cgroup v1, systemd, Linux 7", NEW, SYSTEMD, V1),
@@ -75,7 +77,7 @@ def accelerator():
 
 def images(machine):
     """Directories of kernel and root file system, made when they are missing."""
-    done = subprocess.run([HERE / "images", machine.kernel, *filter(None, [machine.root])], stdout=subprocess.PIPE, text=True, check=False, timeout=3600)
+    done = subprocess.run([HERE / "images", machine.kernel, machine.root, machine.release], stdout=subprocess.PIPE, text=True, check=False, timeout=3600)
     if done.returncode != 0:
         raise MachineError(f"no images for {machine.name}")
     return map(Path, done.stdout.split())
