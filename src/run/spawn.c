@@ -341,11 +341,12 @@ int spawn_take_console(struct child *c, int timeout_ms, const struct cgroup *cg,
 
 	if (r == 0)
 		r = console_check(master, e);
-	if (r == 0 && sock >= 0)
-		r = console_send(sock, master, "/dev/ptmx", "the terminal", e);
-	else if (r == 0)
-		r = pty_prepare(master, e);
-	if (r == 0 && sock < 0)
+	if (r < 0)
+		return r;
+	if (sock >= 0)
+		return console_send(sock, master, "/dev/ptmx", "the terminal", e);
+	r = pty_prepare(master, e);
+	if (r == 0)
 		*ret_master = take_fd(&master);
 	return r;
 }

@@ -133,7 +133,6 @@ def test_a_value_without_a_name(tree):
     tree(tmpfs("/mnt", "=64k")).fails("create", match=r'config\.json: mounts\[7\]\.options\[0\]: "=64k" — not a mount option')
 
 
-
 def test_data_that_the_file_system_refuses(tree):
     c = tree(tmpfs("/mnt", "nonsense=1"))
     c.fails("create", match=r".*mount tmpfs on /mnt.*\(mounts\[7\]\).*invalid argument.*")
