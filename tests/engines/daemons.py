@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from harness.clock import scaled
+from harness.runtime import alive, wait_for
 
 OUTSIDE = "outside"  # a network namespace that reaches the host by a veth alone, as another machine does
 HOST_ADDRESS, OUTSIDE_ADDRESS = "10.99.0.1", "10.99.0.2"
@@ -61,6 +62,24 @@ class Daemon:
 
     def tail(self):
         return self.log.read_text(errors="replace")[-3000:]
+
+
+def processes_with(*words):
+    """Pids of those that have all of the words as arguments."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            arguments = Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if all(any(word == a or word == os.path.basename(a) for a in arguments) for word in words):
+            found.append(int(pid))
+    return found
+
+
+def kill_and_wait(pid):
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(pid), 10, f"{pid} to end")
 
 
 def make_outside():

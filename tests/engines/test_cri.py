@@ -280,14 +280,8 @@ def end_forgotten_shim(p):
     """containerd 2.1.9 leaves the shim of a sandbox that was killed (with runc, too)."""
     sandbox = p.id
     p.remove()
-    for pid in [int(d.name) for d in Path("/proc").iterdir() if d.name.isdigit()]:
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-        except OSError:  # it has gone
-            continue
-        if words[0].endswith("containerd-shim-runc-v2") and sandbox in words:
-            os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: not alive(pid), 10, "the shim to end")  # pylint: disable=cell-var-from-loop
+    for shim in daemons.processes_with("containerd-shim-runc-v2", sandbox):
+        daemons.kill_and_wait(shim)
 
 
 def test_start_that_fails(pod):

@@ -6,7 +6,6 @@ The daemons belong to the test, so that the comparison before and after holds ev
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import pytest
 from conftest import IMAGE, needs
 from containerds import PROGRAMS as CONTAINERD_PROGRAMS
 from containerds import Containerd
+from daemons import kill_and_wait, processes_with
 from dockers import PROGRAMS as DOCKER_PROGRAMS
 from dockers import Docker, clean
 from engine import Engine
@@ -36,24 +36,6 @@ COUNT = "i=0; while [ $i -lt 600 ]; do echo tick $i; i=$((i+1)); sleep 1; done"
 @pytest.fixture(scope="module")
 def engine():
     """Each test starts its own."""
-
-
-def processes_with(*words):
-    """Pids of those that have all of the words as arguments."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            arguments = Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace").split("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if all(any(word == a or word == os.path.basename(a) for a in arguments) for word in words):
-            found.append(int(pid))
-    return found
-
-
-def kill_and_wait(pid):
-    os.kill(pid, signal.SIGKILL)
-    wait_for(lambda: not alive(pid), 10, f"{pid} to end")
 
 
 def delete_forgotten(program, root, *status):
