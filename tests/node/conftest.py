@@ -39,9 +39,9 @@ def run(*argv, rc=0, seconds=60):
     return done.stdout
 
 
-def show(unit, *names):
+def show(unit, *names, systemctl=("systemctl",)):
     """Properties of a unit as a dictionary of texts."""
-    return dict(line.split("=", 1) for line in run("systemctl", "show", unit, *(f"--property={n}" for n in names)).splitlines())
+    return dict(line.split("=", 1) for line in run(*systemctl, "show", unit, *(f"--property={n}" for n in names)).splitlines())
 
 
 def cgroup_of(pid):

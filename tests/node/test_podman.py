@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """podman with hull and systemd's cgroups: root's, and an ordinary user's below the user's own manager."""
 import shutil
-import subprocess
 from pathlib import Path
 
 import podmans
 import pytest
 from conftest import CGROUPS, OURS, cgroup_of, files, run, show
 from engine import Engine
-from harness.clock import scaled
 from harness.runtime import wait_for
 from images import NAME as IMAGE
 from managed import CONTROLLERS, UID, manager
@@ -22,12 +20,12 @@ STORAGE = '[storage]\ndriver = "overlay"\n'
 
 class Root:
     """Who calls podman, and the manager that has the units."""
-    slice, systemctl = "/machine.slice", ["systemctl"]
+    slice, as_user, systemctl, systemd_run, home = "/machine.slice", [], ["systemctl"], ["systemd-run"], "/root"
 
     def __init__(self, program, image):
         podmans.DROP_INS.mkdir(parents=True, exist_ok=True)
         (podmans.DROP_INS / "hull.conf").write_text(podmans.drop_in("containers.conf", program))
-        self.podman = Engine("podman", "--runtime", "hull")
+        self.podman = Engine(*self.as_user, "podman", "--runtime", "hull", cwd=self.home)
         self.podman("load", "-q", "-i", image, timeout=120)
         self.podman("run", "--rm", "--network", "none", IMAGE, "true", timeout=120)
         self.podman("pod", "create", "--name", "warm", "--network", "none", timeout=120)  # builds the image of a pod's own container
@@ -35,19 +33,20 @@ class Root:
         self.podman("pod", "rm", "-f", "warm", timeout=120)
 
     def show(self, unit, *names):
-        return dict(line.split("=", 1) for line in run(*self.systemctl, "show", unit, *(f"--property={n}" for n in names)).splitlines())
+        return show(unit, *names, systemctl=self.systemctl)
 
 
 class User(Root):
     """uid 1000 in a session that isn't below its manager, as after a log-in."""
     slice = f"/user.slice/user-{UID}.slice/user@{UID}.service/user.slice"
+    home = HOME
 
     def __init__(self, program, image):
         environment = {"HOME": HOME, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR": f"/run/user/{UID}",
                        "DBUS_SESSION_BUS_ADDRESS": f"unix:path=/run/user/{UID}/bus"}
         self.as_user = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--inh-caps=-all", "env", "-i",
                         *(f"{k}={v}" for k, v in environment.items())]
-        self.systemctl = [*self.as_user, "systemctl", "--user"]
+        self.systemctl, self.systemd_run = ([*self.as_user, program_, "--user"] for program_ in ("systemctl", "systemd-run"))
         settings = HOME / ".config/containers"
         settings.mkdir(parents=True)
         (settings / "storage.conf").write_text(STORAGE)
@@ -56,14 +55,6 @@ class User(Root):
         for name in ("subuid", "subgid"):
             Path("/etc", name).write_text(SUB_IDS)
         super().__init__(program, HOME / "image.tar")
-
-    @property
-    def podman(self):
-        return self._podman
-
-    @podman.setter
-    def podman(self, engine):
-        self._podman = Engine(*self.as_user, *engine.prefix, cwd=HOME)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +112,7 @@ def test_limits_of_a_scope(who, podman):
 
 
 def test_life(who, podman):
-    cid, pid, cgroup = start(who, "g1")
+    cid, _, cgroup = start(who, "g1")
     podman("exec", "-d", "g1", "sleep", "613")
     wait_for(lambda: len(files(cgroup, "cgroup.procs")[0].split()) == 2, 10, "the second process")
     assert {cgroup_of(p) for p in files(cgroup, "cgroup.procs")[0].split()} == {cgroup}
@@ -147,9 +138,9 @@ INITTAB = """::sysinit:/bin/sh -c 'mkdir /sys/fs/cgroup/unit && echo $$ >/sys/fs
 """
 
 
-def test_a_container_that_runs_systemd(who, podman, tmp_path):
+def test_a_container_that_runs_systemd(who, podman):
     """Its init makes cgroups below its own."""
-    (Path("/home") / "inittab").write_text(INITTAB)
+    Path("/home/inittab").write_text(INITTAB)
     start(who, "i1", "--systemd=always", "-v", "/home/inittab:/etc/inittab:ro", command=("init",))
     podman.until("0::/unit", "exec", "i1", "cat", "/own")
 
@@ -167,12 +158,10 @@ def test_pod(who, podman):
 
 def test_service(who, podman):
     """As quadlet and `podman generate systemd` write it: the unit is the container, and is up when podman says so."""
-    podman_argv = podman.prefix[len(getattr(who, "as_user", [])):]
     unit = "hulltest-box.service"
-    start_it = [*(getattr(who, "as_user", [])), "systemd-run", *(["--user"] if isinstance(who, User) else []), "--quiet", f"--unit={unit}", "-p", "Type=notify",
-                "-p", "NotifyAccess=all", "-p", "Delegate=yes", "-p", "KillMode=mixed", *podman_argv, "run", "--rm", "-d", "--name", "q1", "--replace",
-                "--cgroups=split", "--sdnotify=conmon", "--network", "none", "--memory", "64m", IMAGE, "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.2; done"]
-    subprocess.run(start_it, check=True, timeout=scaled(60))
+    run(*who.systemd_run, "--quiet", f"--unit={unit}", "-p", "Type=notify", "-p", "NotifyAccess=all", "-p", "Delegate=yes", "-p", "KillMode=mixed",
+        "podman", "--runtime", "hull", "run", "--rm", "-d", "--name", "q1", "--replace", "--cgroups=split", "--sdnotify=conmon", "--network", "none",
+        "--memory", "64m", IMAGE, "sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.2; done")
     state = who.show(unit, "ActiveState", "MainPID", "ControlGroup")
     assert state["ActiveState"] == "active"
     assert state["MainPID"] == podman("inspect", "-f", "{{.State.ConmonPid}}", "q1").strip()
